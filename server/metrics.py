@@ -1,0 +1,46 @@
+"""What `/metrics` shows, one registry per app so that tests and workers do not share counters."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+GROUP = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+
+class Metrics:
+    """Counters of the write path and the projector."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.appended = Counter("handraise_appended", "Events in the log", registry=registry)
+        self.duplicates = Counter(
+            "handraise_duplicates", "Events sent again and stored once", registry=registry
+        )
+        self.refused = Counter(
+            "handraise_refused", "Events refused, by reason", ["reason"], registry=registry
+        )
+        self.overloaded = Counter(
+            "handraise_overloaded", "Requests answered 503", registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "handraise_commit_seconds", "One writer turn", buckets=LATENCY_S, registry=registry
+        )
+        self.group_size = Histogram(
+            "handraise_group_size", "Events in one turn", buckets=GROUP, registry=registry
+        )
+        self.queue = Gauge(
+            "handraise_queue_events", "Events waiting for the writer", registry=registry
+        )
+        self.projected = Counter(
+            "handraise_projected", "Entries the projector has passed", registry=registry
+        )
+        self.lag = Gauge(
+            "handraise_projection_lag_entries", "Entries not yet projected", registry=registry
+        )
+        self.lag_seconds = Gauge(
+            "handraise_projection_lag_seconds",
+            "Age of the oldest entry not yet projected",
+            registry=registry,
+        )
+        self.long_turns = Counter(
+            "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
+        )

@@ -1,0 +1,87 @@
+"""One table of settings: name, type, default, help. Read from `HANDRAISE_*` by the entry point only."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from server.errors import BadRequest
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How this process runs. What shapes one site's data lies in `model.SiteSettings`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    data: str = "data"
+    database: str = ""
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    client_ip_header: str = "X-Forwarded-For"
+    demo_port: int = 0
+    disk_floor_mb: int = 256
+    queue_events: int = 20_000
+    readers: int = 3
+    read_limit_ms: int = 1_000
+    geo_database: str = ""
+    log_format: str = "console"
+    metrics_public: bool = False
+    drain_s: int = 10
+
+
+HELP: dict[str, str] = {
+    "host": "address to listen on; use 0.0.0.0 behind a reverse proxy",
+    "port": "port to listen on; 0 picks a free one",
+    "data": "folder of the database, the secret and the socket",
+    "database": "empty for SQLite in the data folder, or postgresql://user@host/name",
+    "public_url": "address visitors reach this server at, such as https://t.yoursite.com",
+    "trusted_proxies": "addresses of your reverse proxies, comma separated; none is trusted unless named",
+    "client_ip_header": "the one header those proxies set with the visitor's address",
+    "demo_port": "port of the demo site; 0 takes the next one after port",
+    "disk_floor_mb": "below this much free disk new events are refused with 503",
+    "queue_events": "events that may wait for the writer before 503",
+    "readers": "read-only database connections",
+    "read_limit_ms": "longest time one query of a page or the API may take",
+    "geo_database": "path of an MMDB file for country and company by IP (extra `geo`)",
+    "log_format": "console or json",
+    "metrics_public": "serve /metrics to anybody instead of loopback and operators only",
+    "drain_s": "seconds a shutdown waits for requests in flight",
+}
+
+PREFIX = "HANDRAISE_"
+
+
+def _text(environ: Mapping[str, str], name: str) -> str | None:
+    """The value of a setting, from the variable or from the file that `…_FILE` names."""
+    key = PREFIX + name.upper()
+    if f"{key}_FILE" in environ:
+        return Path(environ[f"{key}_FILE"]).read_text("utf-8").strip()
+    return environ.get(key)
+
+
+def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """Settings from the environment; `overrides` (from the command line) win unless None.
+
+    Raises `BadRequest` with the name of the setting that does not fit, or of one unknown.
+    """
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = _text(environ, field.name)
+        if text is None:
+            continue
+        values[field.name] = (
+            tuple(part.strip() for part in text.split(",") if part.strip())
+            if field.name == "trusted_proxies"
+            else text
+        )
+    known = {PREFIX + name.upper() for name in HELP}
+    for key in environ:
+        if key.startswith(PREFIX) and key.removesuffix("_FILE") not in known:
+            raise BadRequest(f"unknown setting {key}; `handraise doctor` lists those there are")
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"a setting does not fit: {error}") from error

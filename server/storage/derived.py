@@ -1,0 +1,151 @@
+"""The derived tables, written only by the projector: rows by key, and the cursor that proves order.
+
+A projection result is whole or not at all: its rows, the rollups' changes, the consequences it
+appends to the log and the cursor's compare-and-set are one script of one writer turn.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.errors import Conflict
+from server.model import Event
+from server.storage import entries
+from server.storage.database import Query, Row, Script
+from server.storage.names import Names
+
+
+class Table:
+    """A derived table: its SQL is made once, from its columns; site_id and gen lead them."""
+
+    def __init__(self, name: str, key: str, columns: str) -> None:
+        self.name = name
+        self.key = ("site_id", "gen", *key.split())
+        self.columns = (*self.key, *columns.split())
+        marks = ", ".join(f"${i + 1}" for i in range(len(self.columns)))
+        changes = ", ".join(f"{c} = excluded.{c}" for c in self.columns if c not in self.key)
+        action = f"UPDATE SET {changes}" if changes else "NOTHING"
+        self.upsert = (
+            f"INSERT INTO {name} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608
+            f" ON CONFLICT ({', '.join(self.key)}) DO {action}"
+        )
+
+
+SESSIONS = Table(
+    "sessions",
+    "session_id",
+    "visitor_id person_id state start_at end_at day prev_day page_views events engaged_ms leads"
+    " landing exit_page source medium campaign channel referrer country company device browser os"
+    " language",
+)
+SESSION_EVENTS = Table("session_events", "visitor_id at q seq", "session_id kind ms scroll")
+SIGNALS = Table("signals", "session_id rule seq key", "at pending")
+CLAIMS = Table("claims", "visitor_id seq type", "at value level form")
+SUBJECTS = Table(
+    "subjects",
+    "kind subject_id",
+    "score fit engagement grade score_day next_change_day ruleset stage first_seen last_seen"
+    " sessions page_views source medium campaign channel lead_source lead_channel last_source"
+    " last_channel country company signals",
+)
+CONTRIBUTIONS = Table(
+    "contributions", "kind subject_id line", "rule axis points base factor at seq expires"
+)
+PERSONS = Table(
+    "persons",
+    "person_id",
+    "email name company company_domain level created_at merged_into owner do_not_contact standing",
+)
+PERSON_WORDS = Table("person_words", "word person_id", "")
+IDENTIFIERS = Table("identifiers", "type value", "person_id level at seq")
+LINKS = Table("links", "visitor_id evidence person_id", "from_at to_at level state reason")
+TRAITS = Table("traits", "person_id name seq", "value type level at")
+STAGES = Table("stages", "person_id seq stage_to", "stage_from at cause")
+COMPANIES = Table("companies", "domain", "name persons first_seen last_seen")
+CONFLICTS = Table("conflicts", "seq kind other_id", "person_id state at evidence")
+
+#: The order of writing; no table refers to another by a foreign key.
+TABLES = (
+    SESSIONS,
+    SESSION_EVENTS,
+    SIGNALS,
+    CLAIMS,
+    SUBJECTS,
+    CONTRIBUTIONS,
+    PERSONS,
+    PERSON_WORDS,
+    IDENTIFIERS,
+    LINKS,
+    TRAITS,
+    STAGES,
+    COMPANIES,
+    CONFLICTS,
+)
+
+
+@dataclass
+class Changes:
+    """What one projection result writes. Rows are without site and generation, key first."""
+
+    rows: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)
+    deletes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    consequences: list[Event] = field(default_factory=list)
+
+    def put(self, table: Table, row: Row) -> None:
+        """Insert or replace a row by its key."""
+        key = row[: len(table.key) - 2]
+        self.rows.setdefault(table.name, {})[key] = row
+
+    def drop(self, table: Table, where: str, *args: Any) -> None:
+        """Delete rows of this site and generation: `where` names columns, `$3` is the first."""
+        self.deletes.append(
+            (f"DELETE FROM {table.name} WHERE site_id = $1 AND gen = $2 AND {where}", args)  # noqa: S608
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.deletes or self.rollups or self.consequences)
+
+
+ROLLUP = (
+    "INSERT INTO rollups (site_id, gen, name, day, key, value) VALUES ($1, $2, $3, $4, $5, $6)"
+    " ON CONFLICT (site_id, gen, name, day, key)"
+    " DO UPDATE SET value = rollups.value + excluded.value"
+)
+
+
+def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Script[None]:
+    """Write a projection result and move the cursor from `old` to `new`.
+
+    Raises `Conflict` if another projector was here: the cursor is not at `old`.
+    """
+    moved = yield Query(
+        "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3 RETURNING seq",
+        (site_id, gen, old, new),
+    )
+    if not moved:
+        raise Conflict("another projector has passed this point")
+    yield from write(site_id, gen, changes)
+    if changes.consequences:
+        yield from entries.append(site_id, changes.consequences, Names())
+    yield Query(
+        "UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new)
+    )
+
+
+def write(site_id: int, gen: int, changes: Changes) -> Script[None]:
+    """The rows alone."""
+    for sql, args in changes.deletes:
+        yield Query(sql, (site_id, gen, *args))
+    for table in TABLES:
+        rows = changes.rows.get(table.name)
+        if rows:
+            yield Query(table.upsert, _scoped(site_id, gen, rows.values()), many=True)
+    if changes.rollups:
+        cells = sorted(changes.rollups.items())
+        yield Query(ROLLUP, [(site_id, gen, *cell, n) for cell, n in cells], many=True)
+
+
+def _scoped(site_id: int, gen: int, rows: Iterable[Row]) -> Sequence[Row]:
+    return [(site_id, gen, *row) for row in rows]

@@ -1,0 +1,261 @@
+"""The log: gapless numbers, once per event id, and nothing on the way but two b-trees."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from server.errors import DataError
+from server.model import Event
+from server.storage.database import Query, Reader, Row, Script, chunks, in_list, padded
+from server.storage.names import Names
+
+INSERT = (
+    "INSERT INTO entries (site_id, seq, event_id, kind, at, lag, visitor_id, tab, q, url_id,"
+    " title_id, referrer_id, agent_id, campaign_id, place_id, screen_id, class, reason_id, door,"
+    " consent, flags, page_view, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"
+    " ON CONFLICT (site_id, event_id) DO NOTHING"
+)
+
+
+class Appended(NamedTuple):
+    """What became of each event: its seq, 0 for a duplicate, -1 if the database refused it."""
+
+    seqs: list[int]
+
+    @property
+    def accepted(self) -> int:
+        return sum(1 for seq in self.seqs if seq > 0)
+
+
+def append(site_id: int, events: Sequence[Event], names: Names) -> Script[Appended]:
+    """Append events to a site's log, in order, once per event id.
+
+    Fast path: number all and insert. Only if fewer rows went in than were sent are the numbers
+    given back and the new events found. An event that the database refuses is kept apart, so that
+    its neighbours go in.
+    """
+    seqs = [0] * len(events)
+    first: dict[bytes, int] = {}
+    for index, event in enumerate(events):
+        first.setdefault(event.event_id, index)
+    todo = list(first.values())
+    yield from _append_part(site_id, events, todo, names, seqs)
+    return Appended(seqs)
+
+
+def _append_part(
+    site_id: int, events: Sequence[Event], todo: list[int], names: Names, seqs: list[int]
+) -> Script[None]:
+    """Append `events[i] for i in todo`; on a refused statement halve until it stands alone."""
+    if not todo:
+        return
+    yield Query("SAVEPOINT part")
+    try:
+        numbers = yield from _insert(site_id, [events[i] for i in todo], names)
+    except DataError:
+        yield Query("ROLLBACK TO part")
+        yield Query("RELEASE part")
+        names.rollback()
+        if len(todo) == 1:
+            seqs[todo[0]] = -1
+            return
+        half = len(todo) // 2
+        yield from _append_part(site_id, events, todo[:half], names, seqs)
+        yield from _append_part(site_id, events, todo[half:], names, seqs)
+        return
+    if numbers is None:  # duplicates among them
+        yield Query("ROLLBACK TO part")
+        yield Query("RELEASE part")
+        names.rollback()
+        known = yield from _known(site_id, [events[i].event_id for i in todo])
+        fresh = [i for i in todo if events[i].event_id not in known]
+        yield from _append_part(site_id, events, fresh, names, seqs)
+        return
+    yield Query("RELEASE part")
+    names.commit()
+    for index, seq in zip(todo, numbers, strict=True):
+        seqs[index] = seq
+
+
+def _insert(site_id: int, events: Sequence[Event], names: Names) -> Script[range | None]:
+    """Number and insert; None if some were there already (the caller rolls back)."""
+    rows = yield Query(
+        "UPDATE heads SET seq = seq + $2 WHERE site_id = $1 RETURNING seq, strings, epoch",
+        (site_id, len(events)),
+    )
+    if not rows:
+        raise DataError(f"site {site_id} has no log")
+    last, strings, epoch = rows[0]
+    start = last - len(events) + 1
+    names.begin(epoch)
+    yield from _intern(site_id, events, names, start, strings)
+    (changed,) = (
+        yield Query(
+            INSERT,
+            [_row(site_id, start + i, event, names) for i, event in enumerate(events)],
+            many=True,
+        )
+    )[0]
+    return range(start, last + 1) if changed == len(events) else None
+
+
+def _intern(
+    site_id: int, events: Sequence[Event], names: Names, start: int, strings: int
+) -> Script[None]:
+    known, visitors = names.strings, names.visitors
+    missing: list[str] = []
+    first_seqs: dict[bytes, int] = {}
+    for index, event in enumerate(events):
+        if event.visitor is not None and event.visitor not in visitors:
+            first_seqs.setdefault(event.visitor, start + index)
+        for text in (
+            event.url,
+            event.title,
+            event.referrer,
+            event.agent,
+            event.campaign,
+            event.place,
+            event.screen,
+            event.reason,
+        ):
+            if text and text not in known:
+                missing.append(text)
+    if missing:
+        last = yield from names.learn_strings(site_id, missing, strings)
+        if last != strings:
+            yield Query("UPDATE heads SET strings = $2 WHERE site_id = $1", (site_id, last))
+    if first_seqs:
+        yield from names.learn_visitors(site_id, first_seqs)
+
+
+def _row(site_id: int, seq: int, event: Event, names: Names) -> Row:
+    string = names.string
+    return (
+        site_id,
+        seq,
+        event.event_id,
+        int(event.kind),
+        event.at,
+        event.received - event.at,
+        names.visitor(event.visitor),
+        event.tab,
+        event.q,
+        string(event.url),
+        string(event.title),
+        string(event.referrer),
+        string(event.agent),
+        string(event.campaign),
+        string(event.place),
+        string(event.screen),
+        int(event.class_),
+        string(event.reason),
+        int(event.door),
+        int(event.consent),
+        event.flags,
+        event.page_view,
+        event.data or None,
+    )
+
+
+def _known(site_id: int, event_ids: Sequence[bytes]) -> Script[set[bytes]]:
+    known: set[bytes] = set()
+    for part in chunks(event_ids):
+        rows = yield Query(
+            "SELECT event_id FROM entries WHERE site_id = $1 AND event_id IN " + in_list(part, 2),
+            (site_id, *padded(part)),
+        )
+        known.update(bytes(row[0]) for row in rows)
+    return known
+
+
+COLUMNS = (
+    "seq, event_id, kind, at, lag, visitor_id, tab, q, url_id, title_id, referrer_id, agent_id,"
+    " campaign_id, place_id, screen_id, class, reason_id, door, consent, flags, page_view, data"
+)
+
+
+class Entry(NamedTuple):
+    """One row of the log with interned ids; `texts` of `Lookup` turns them into words."""
+
+    seq: int
+    event_id: bytes
+    kind: int
+    at: int
+    lag: int
+    visitor_id: int | None
+    tab: int | None
+    q: int
+    url_id: int | None
+    title_id: int | None
+    referrer_id: int | None
+    agent_id: int | None
+    campaign_id: int | None
+    place_id: int | None
+    screen_id: int | None
+    class_: int
+    reason_id: int | None
+    door: int
+    consent: int
+    flags: int
+    page_view: bytes | None
+    data: str | None
+
+
+async def after(reader: Reader, site_id: int, seq: int, limit: int) -> list[Entry]:
+    """The next entries of a site's log, in seq order."""
+    rows = await reader.fetch(
+        f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",  # noqa: S608
+        site_id,
+        seq,
+        limit,
+    )
+    return [Entry._make(row) for row in rows]
+
+
+async def by_seq(reader: Reader, site_id: int, seqs: Sequence[int]) -> dict[int, Entry]:
+    """Entries by number; numbers that do not exist are absent."""
+    found: dict[int, Entry] = {}
+    for part in chunks(seqs):
+        rows = await reader.fetch(
+            f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq IN " + in_list(part, 2),  # noqa: S608
+            site_id,
+            *padded(part),
+        )
+        for row in rows:
+            found[row[0]] = Entry._make(row)
+    return found
+
+
+async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Entry]:
+    """All projected events of one visitor, in the order of rules; the plan follows session_events."""
+    columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
+    rows = await reader.fetch(
+        f"SELECT {columns} FROM session_events s JOIN entries e"  # noqa: S608
+        " ON e.site_id = s.site_id AND e.seq = s.seq"
+        " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id = $3 ORDER BY s.at, s.q, s.seq",
+        site_id,
+        gen,
+        visitor_id,
+    )
+    return [Entry._make(row) for row in rows]
+
+
+async def head(reader: Reader, site_id: int) -> int:
+    rows = await reader.fetch("SELECT seq FROM heads WHERE site_id = $1", site_id)
+    return rows[0][0] if rows else 0
+
+
+async def texts(reader: Reader, site_id: int, ids: Sequence[int]) -> dict[int, str]:
+    """The texts of interned ids."""
+    found: dict[int, str] = {}
+    for part in chunks(ids):
+        rows = await reader.fetch(
+            "SELECT string_id, text FROM strings WHERE site_id = $1 AND string_id IN "
+            + in_list(part, 2),
+            site_id,
+            *padded(part),
+        )
+        found.update(dict(rows))
+    return found
+
+

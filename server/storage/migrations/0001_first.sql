@@ -1,0 +1,465 @@
+-- The first schema: log, derived tables (by generation), operational tables.
+-- Macros: $int 64-bit integer, $bytes byte string, $text byte-ordered text, $clustered = rows live
+-- in the primary key's tree. Times are UTC milliseconds, days are days since 1970-01-01.
+
+-- ---------------------------------------------------------------- global
+
+CREATE TABLE sites (
+  site_id $int NOT NULL PRIMARY KEY,
+  name $text NOT NULL,
+  key $text NOT NULL UNIQUE,
+  key_before $text UNIQUE,
+  identify_secret $text NOT NULL,
+  generation $int NOT NULL DEFAULT 1,
+  settings $text NOT NULL,
+  settings_seq $int NOT NULL DEFAULT 0,
+  created_at $int NOT NULL
+);
+
+CREATE TABLE users (
+  user_id $int NOT NULL PRIMARY KEY,
+  email $text NOT NULL UNIQUE,
+  name $text NOT NULL DEFAULT '',
+  password_hash $text,
+  role $text NOT NULL DEFAULT 'owner',
+  created_at $int NOT NULL,
+  disabled_at $int
+);
+
+CREATE TABLE members (
+  user_id $int NOT NULL,
+  site_id $int NOT NULL,
+  role $text NOT NULL,
+  PRIMARY KEY (user_id, site_id)
+) $clustered;
+
+CREATE TABLE sign_ins (
+  hash $bytes NOT NULL PRIMARY KEY,
+  user_id $int NOT NULL,
+  kind $text NOT NULL, -- link (one use) or cookie
+  created_at $int NOT NULL,
+  seen_at $int NOT NULL,
+  expires_at $int NOT NULL
+) $clustered;
+
+CREATE TABLE leases (
+  name $text NOT NULL PRIMARY KEY,
+  holder $text NOT NULL,
+  beat $int NOT NULL
+) $clustered;
+
+-- ---------------------------------------------------------------- the log
+
+-- One row a site: raised in the transaction that appends, so that seq has no gap and commit order
+-- is seq order. `strings` is the last id given to an interned string. `epoch` rises when interned
+-- rows are deleted, so that every node forgets its cache. `decided` lives here, outside the derived
+-- tables: a rebuild decides nothing at or below it.
+CREATE TABLE heads (
+  site_id $int NOT NULL PRIMARY KEY,
+  seq $int NOT NULL DEFAULT 0,
+  strings $int NOT NULL DEFAULT 0,
+  epoch $int NOT NULL DEFAULT 0,
+  decided $int NOT NULL DEFAULT 0
+);
+
+-- received = at + lag. An erased entry keeps site_id, seq, event_id and kind 0.
+CREATE TABLE entries (
+  site_id $int NOT NULL,
+  seq $int NOT NULL,
+  event_id $bytes NOT NULL,
+  kind $int NOT NULL,
+  at $int,
+  lag $int,
+  visitor_id $int,
+  tab $int,
+  q $int,
+  url_id $int,
+  title_id $int,
+  referrer_id $int,
+  agent_id $int,
+  campaign_id $int,
+  place_id $int,
+  screen_id $int,
+  class $int,
+  reason_id $int,
+  door $int,
+  consent $int,
+  flags $int,
+  page_view $bytes,
+  data $text,
+  PRIMARY KEY (site_id, seq)
+) $clustered;
+
+CREATE UNIQUE INDEX entries_event ON entries (site_id, event_id);
+
+-- A visitor's id inside the site is the seq of its first entry.
+CREATE TABLE visitors (
+  site_id $int NOT NULL,
+  visitor_id $int NOT NULL,
+  key $bytes NOT NULL,
+  PRIMARY KEY (site_id, visitor_id)
+) $clustered;
+
+CREATE UNIQUE INDEX visitors_key ON visitors (site_id, key);
+
+-- Unique by a 16-byte BLAKE2b of the text: PostgreSQL cannot index long texts.
+CREATE TABLE strings (
+  site_id $int NOT NULL,
+  string_id $int NOT NULL,
+  hash $bytes NOT NULL,
+  text $text NOT NULL,
+  PRIMARY KEY (site_id, string_id)
+) $clustered;
+
+CREATE UNIQUE INDEX strings_hash ON strings (site_id, hash);
+
+CREATE TABLE tombstones (
+  site_id $int NOT NULL,
+  hash $bytes NOT NULL,
+  erased_at $int NOT NULL,
+  PRIMARY KEY (site_id, hash)
+) $clustered;
+
+-- ---------------------------------------------------------------- derived, by generation
+
+CREATE TABLE cursors (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  seq $int NOT NULL,
+  PRIMARY KEY (site_id, gen)
+) $clustered;
+
+CREATE TABLE claims (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  visitor_id $int NOT NULL,
+  seq $int NOT NULL,
+  at $int NOT NULL,
+  type $text NOT NULL,
+  value $text NOT NULL,
+  level $int NOT NULL,
+  form $text NOT NULL DEFAULT '',
+  PRIMARY KEY (site_id, gen, visitor_id, seq, type)
+) $clustered;
+
+-- The fact table of reports: every filter dimension is a column. session_id is the lowest seq of
+-- its events. person_id 0 = unowned. prev_day = day of the visitor's session before, -1 if first.
+CREATE TABLE sessions (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  session_id $int NOT NULL,
+  visitor_id $int NOT NULL,
+  person_id $int NOT NULL DEFAULT 0,
+  state $int NOT NULL DEFAULT 0,
+  start_at $int NOT NULL,
+  end_at $int NOT NULL,
+  day $int NOT NULL,
+  prev_day $int NOT NULL,
+  page_views $int NOT NULL,
+  events $int NOT NULL,
+  engaged_ms $int NOT NULL,
+  leads $int NOT NULL DEFAULT 0,
+  landing $text NOT NULL DEFAULT '',
+  exit_page $text NOT NULL DEFAULT '',
+  source $text NOT NULL DEFAULT '',
+  medium $text NOT NULL DEFAULT '',
+  campaign $text NOT NULL DEFAULT '',
+  channel $text NOT NULL DEFAULT '',
+  referrer $text NOT NULL DEFAULT '',
+  country $text NOT NULL DEFAULT '',
+  company $text NOT NULL DEFAULT '',
+  device $text NOT NULL DEFAULT '',
+  browser $text NOT NULL DEFAULT '',
+  os $text NOT NULL DEFAULT '',
+  language $text NOT NULL DEFAULT '',
+  PRIMARY KEY (site_id, gen, session_id)
+) $clustered;
+
+CREATE INDEX sessions_day ON sessions (site_id, gen, day);
+CREATE INDEX sessions_visitor ON sessions (site_id, gen, visitor_id, start_at);
+CREATE INDEX sessions_person ON sessions (site_id, gen, person_id, start_at);
+
+-- A visitor's events in the order of rules: (at, q, seq). session_id 0 = in no session (late).
+-- ms and scroll: the maxima of the page view's engagement.
+CREATE TABLE session_events (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  visitor_id $int NOT NULL,
+  at $int NOT NULL,
+  q $int NOT NULL,
+  seq $int NOT NULL,
+  session_id $int NOT NULL,
+  kind $int NOT NULL,
+  ms $int NOT NULL DEFAULT 0,
+  scroll $int NOT NULL DEFAULT 0,
+  PRIMARY KEY (site_id, gen, visitor_id, at, q, seq)
+) $clustered;
+
+-- kind 0: the unowned sessions of a visitor; kind 1: a person. Points are milli-points.
+CREATE TABLE subjects (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  kind $int NOT NULL,
+  subject_id $int NOT NULL,
+  score $int NOT NULL DEFAULT 0,
+  fit $int NOT NULL DEFAULT 0,
+  engagement $int NOT NULL DEFAULT 0,
+  grade $text NOT NULL DEFAULT '',
+  score_day $int NOT NULL DEFAULT 0,
+  next_change_day $int NOT NULL DEFAULT 0, -- 0: never
+  ruleset $int NOT NULL DEFAULT 0,
+  stage $int NOT NULL DEFAULT 0,
+  first_seen $int NOT NULL,
+  last_seen $int NOT NULL,
+  sessions $int NOT NULL DEFAULT 0,
+  page_views $int NOT NULL DEFAULT 0,
+  source $text NOT NULL DEFAULT '',
+  medium $text NOT NULL DEFAULT '',
+  campaign $text NOT NULL DEFAULT '',
+  channel $text NOT NULL DEFAULT '',
+  lead_source $text NOT NULL DEFAULT '',
+  lead_channel $text NOT NULL DEFAULT '',
+  last_source $text NOT NULL DEFAULT '',
+  last_channel $text NOT NULL DEFAULT '',
+  country $text NOT NULL DEFAULT '',
+  company $text NOT NULL DEFAULT '',
+  signals $text NOT NULL DEFAULT '', -- rule keys in force, most points first, a space between
+  PRIMARY KEY (site_id, gen, kind, subject_id)
+) $clustered;
+
+CREATE INDEX subjects_score ON subjects (site_id, gen, kind, score, subject_id);
+CREATE INDEX subjects_seen ON subjects (site_id, gen, kind, last_seen, subject_id);
+CREATE INDEX subjects_due ON subjects (site_id, gen, next_change_day);
+
+-- standing: JSON of the stage machine (armed thresholds with their numbers, what made it MQL).
+CREATE TABLE persons (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  person_id $int NOT NULL,
+  email $text NOT NULL DEFAULT '',
+  name $text NOT NULL DEFAULT '',
+  company $text NOT NULL DEFAULT '',
+  company_domain $text NOT NULL DEFAULT '',
+  level $int NOT NULL,
+  created_at $int NOT NULL,
+  merged_into $int NOT NULL DEFAULT 0,
+  owner $int NOT NULL DEFAULT 0,
+  do_not_contact $int NOT NULL DEFAULT 0,
+  standing $text NOT NULL DEFAULT '',
+  PRIMARY KEY (site_id, gen, person_id)
+) $clustered;
+
+CREATE INDEX persons_email ON persons (site_id, gen, email, person_id);
+
+-- Lower-cased prefixes to search by: the e-mail, each word of the name, the company's domain.
+CREATE TABLE person_words (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  word $text NOT NULL,
+  person_id $int NOT NULL,
+  PRIMARY KEY (site_id, gen, word, person_id)
+) $clustered;
+
+CREATE TABLE identifiers (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  type $text NOT NULL,
+  value $text NOT NULL,
+  person_id $int NOT NULL,
+  level $int NOT NULL,
+  at $int NOT NULL,
+  seq $int NOT NULL,
+  PRIMARY KEY (site_id, gen, type, value)
+) $clustered;
+
+CREATE INDEX identifiers_person ON identifiers (site_id, gen, person_id);
+
+-- An interval of a visitor's sessions. state: 0 active, 1 quarantined, 2 ended.
+CREATE TABLE links (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  person_id $int NOT NULL,
+  visitor_id $int NOT NULL,
+  evidence $int NOT NULL, -- seq of the claim
+  from_at $int NOT NULL,
+  to_at $int NOT NULL, -- 0: open
+  level $int NOT NULL,
+  state $int NOT NULL,
+  reason $text NOT NULL,
+  PRIMARY KEY (site_id, gen, visitor_id, evidence, person_id)
+) $clustered;
+
+CREATE INDEX links_person ON links (site_id, gen, person_id);
+
+CREATE TABLE traits (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  person_id $int NOT NULL,
+  name $text NOT NULL,
+  seq $int NOT NULL,
+  value $text NOT NULL, -- JSON
+  type $text NOT NULL,
+  level $int NOT NULL,
+  at $int NOT NULL,
+  PRIMARY KEY (site_id, gen, person_id, name, seq)
+) $clustered;
+
+-- A rule met in a session; what it is worth to its subject is a contribution.
+-- pending 1: counts from `at` on, which may lie in the future ("form started and left").
+CREATE TABLE signals (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  session_id $int NOT NULL,
+  rule $text NOT NULL,
+  seq $int NOT NULL,
+  key $text NOT NULL,
+  at $int NOT NULL,
+  pending $int NOT NULL DEFAULT 0,
+  PRIMARY KEY (site_id, gen, session_id, rule, seq, key)
+) $clustered;
+
+CREATE INDEX signals_at ON signals (site_id, gen, at, session_id);
+
+-- The receipt of a subject, line by line, as of subjects.score_day. Adds up exactly to the score.
+CREATE TABLE contributions (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  kind $int NOT NULL,
+  subject_id $int NOT NULL,
+  line $int NOT NULL,
+  rule $text NOT NULL,
+  axis $text NOT NULL,
+  points $int NOT NULL,
+  base $int NOT NULL,
+  factor $int NOT NULL,
+  at $int NOT NULL,
+  seq $int NOT NULL,
+  expires $int, -- UTC day
+  PRIMARY KEY (site_id, gen, kind, subject_id, line)
+) $clustered;
+
+CREATE TABLE stages (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  person_id $int NOT NULL,
+  seq $int NOT NULL, -- the entry that caused the move
+  stage_from $int NOT NULL,
+  stage_to $int NOT NULL,
+  at $int NOT NULL,
+  cause $text NOT NULL,
+  PRIMARY KEY (site_id, gen, person_id, seq, stage_to)
+) $clustered;
+
+CREATE TABLE companies (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  domain $text NOT NULL,
+  name $text NOT NULL DEFAULT '',
+  persons $int NOT NULL DEFAULT 0,
+  first_seen $int NOT NULL,
+  last_seen $int NOT NULL,
+  PRIMARY KEY (site_id, gen, domain)
+) $clustered;
+
+CREATE TABLE conflicts (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  seq $int NOT NULL,
+  kind $text NOT NULL,
+  person_id $int NOT NULL,
+  other_id $int NOT NULL,
+  state $int NOT NULL DEFAULT 0,
+  at $int NOT NULL,
+  evidence $text NOT NULL,
+  PRIMARY KEY (site_id, gen, seq, kind, other_id)
+) $clustered;
+
+-- Changed by -old +new, never by recount. Day in the site's zone.
+CREATE TABLE rollups (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  name $text NOT NULL,
+  day $int NOT NULL,
+  key $text NOT NULL,
+  value $int NOT NULL,
+  PRIMARY KEY (site_id, gen, name, day, key)
+) $clustered;
+
+-- ---------------------------------------------------------------- operational
+
+CREATE TABLE tokens (
+  site_id $int NOT NULL,
+  token_id $int NOT NULL,
+  hash $bytes NOT NULL,
+  prefix $text NOT NULL,
+  scope $text NOT NULL,
+  name $text NOT NULL DEFAULT '',
+  author $text NOT NULL DEFAULT '',
+  created_at $int NOT NULL,
+  used_at $int,
+  revoked_at $int,
+  PRIMARY KEY (site_id, token_id)
+) $clustered;
+
+CREATE UNIQUE INDEX tokens_hash ON tokens (site_id, hash);
+
+CREATE TABLE rulesets (
+  site_id $int NOT NULL,
+  version $int NOT NULL,
+  state $text NOT NULL, -- draft, published, past
+  document $text NOT NULL,
+  author $text NOT NULL DEFAULT '',
+  created_at $int NOT NULL,
+  published_at $int,
+  PRIMARY KEY (site_id, version)
+) $clustered;
+
+CREATE TABLE destinations (
+  site_id $int NOT NULL,
+  destination_id $int NOT NULL,
+  kind $text NOT NULL,
+  settings $text NOT NULL,
+  cursor $int NOT NULL,
+  disabled_at $int,
+  created_at $int NOT NULL,
+  PRIMARY KEY (site_id, destination_id)
+) $clustered;
+
+CREATE TABLE deliveries (
+  site_id $int NOT NULL,
+  destination_id $int NOT NULL,
+  seq $int NOT NULL,
+  state $text NOT NULL,
+  attempts $int NOT NULL,
+  next_at $int NOT NULL,
+  answer $text NOT NULL DEFAULT '',
+  PRIMARY KEY (site_id, destination_id, seq)
+) $clustered;
+
+-- Every refused event, by reason and hour; samples hold no identifier and no address.
+CREATE TABLE refusals (
+  site_id $int NOT NULL,
+  reason $text NOT NULL,
+  hour $int NOT NULL,
+  count $int NOT NULL,
+  PRIMARY KEY (site_id, reason, hour)
+) $clustered;
+
+CREATE TABLE refused_samples (
+  site_id $int NOT NULL,
+  reason $text NOT NULL,
+  slot $int NOT NULL,
+  at $int NOT NULL,
+  sample $text NOT NULL,
+  PRIMARY KEY (site_id, reason, slot)
+) $clustered;
+
+CREATE TABLE audit (
+  site_id $int NOT NULL,
+  audit_id $int NOT NULL,
+  at $int NOT NULL,
+  author $text NOT NULL,
+  action $text NOT NULL,
+  detail $text NOT NULL,
+  PRIMARY KEY (site_id, audit_id)
+) $clustered;

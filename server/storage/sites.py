@@ -1,0 +1,58 @@
+"""Sites and their settings. A change of settings is a row here and a decision in the log."""
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from server.errors import NotFound
+from server.model import Site, SiteSettings
+from server.storage.database import Query, Reader, Script
+
+COLUMNS = "site_id, name, key, key_before, generation, settings"
+
+
+def new_key() -> str:
+    """A public site key: names a site, proves nothing."""
+    return "k" + secrets.token_hex(8)
+
+
+def _site(row: tuple[Any, ...]) -> Site:
+    return Site(
+        site_id=row[0],
+        name=row[1],
+        keys=tuple(key for key in (row[2], row[3]) if key),
+        generation=row[4],
+        settings=msgspec.json.decode(row[5], type=SiteSettings, strict=False),
+    )
+
+
+async def all_sites(reader: Reader) -> list[Site]:
+    """Every site, oldest first."""
+    rows = await reader.fetch(f"SELECT {COLUMNS} FROM sites ORDER BY site_id")  # noqa: S608
+    return [_site(row) for row in rows]
+
+
+def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> Script[Site]:
+    """Create a site with its empty log and its first projector cursor."""
+    rows = yield Query("SELECT coalesce(max(site_id), 0) + 1 FROM sites")
+    site_id = rows[0][0]
+    document = msgspec.json.encode(settings).decode()
+    yield Query(
+        "INSERT INTO sites (site_id, name, key, identify_secret, settings, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        (site_id, name, key, secret, document, now),
+    )
+    yield Query("INSERT INTO heads (site_id) VALUES ($1)", (site_id,))
+    yield Query("INSERT INTO cursors (site_id, gen, seq) VALUES ($1, 1, 0)", (site_id,))
+    return Site(site_id=site_id, name=name, keys=(key,), settings=settings, generation=1)
+
+
+def change_settings(site_id: int, settings: SiteSettings) -> Script[None]:
+    rows = yield Query(
+        "UPDATE sites SET settings = $2, settings_seq = settings_seq + 1 WHERE site_id = $1"
+        " RETURNING settings_seq",
+        (site_id, msgspec.json.encode(settings).decode()),
+    )
+    if not rows:
+        raise NotFound("no such site")

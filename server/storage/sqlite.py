@@ -1,0 +1,264 @@
+"""SQLite: one connection does all writes and all checkpoints, a few others only read.
+
+That shape keeps clear of SQLite's WAL-reset bug (3.7.0 to 3.51.2: a data race between two
+connections that write or checkpoint at one moment). `synchronous=FULL` is the whole promise: a
+commit that returned is on the disk.
+"""
+
+import asyncio
+import os
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from server.errors import DataError, HandraiseError, Overloaded
+from server.storage.database import Outcome, Query, Row, ScriptMaker
+
+#: Where the fault lies with the disk or another process, not with the statement.
+STORAGE_FAULTS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+PAGE_CACHE_KB = 16_000
+WAL_CEILING_BYTES = 12_000_000
+READ_LIMIT_S = 1.0
+
+
+@lru_cache(maxsize=1024)
+def numbered(sql: str) -> str:
+    """`$1` → `?1`: SQLite would take `$1` for a name."""
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def _fault(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAULTS
+
+
+class SqliteWriter:
+    """The writing connection. Every method runs in the writer's own thread."""
+
+    def __init__(self, path: Path, synchronous: str) -> None:
+        self.wal = Path(f"{path}-wal")
+        self.connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5
+        )
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "wal_autocheckpoint=1000",
+            f"cache_size=-{PAGE_CACHE_KB}",
+            "mmap_size=0",
+            "temp_store=MEMORY",
+            "secure_delete=ON",
+            "foreign_keys=OFF",
+        ):
+            self.connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
+        execute = self.connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            outcomes = [self._run(maker) for maker in scripts]
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                execute("ROLLBACK")
+            raise Overloaded(f"the database cannot be written: {error}") from error
+        self._bound_wal()
+        return outcomes
+
+    def _run(self, maker: ScriptMaker) -> Outcome:
+        """One script in a savepoint of its own; storage faults end the whole turn."""
+        execute = self.connection.execute
+        execute("SAVEPOINT script")
+        try:
+            value = self._drive(maker)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # a script's own error undoes that script alone
+            execute("ROLLBACK TO script")
+            execute("RELEASE script")
+            return Outcome(None, error)
+        execute("RELEASE script")
+        return Outcome(value, None)
+
+    def _drive(self, maker: ScriptMaker) -> Any:
+        script = maker()
+        answer: list[Row] | None = None
+        fault: Exception | None = None
+        while True:
+            try:
+                if fault is not None:
+                    error, fault = fault, None
+                    query = script.throw(error)
+                else:
+                    query = next(script) if answer is None else script.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            try:
+                answer = self._execute(query)
+            except sqlite3.Error as error:
+                if _fault(error):
+                    raise
+                fault = DataError(str(error))
+            except (OverflowError, UnicodeError, ValueError) as error:
+                fault = DataError(str(error))
+
+    def _execute(self, query: Query) -> list[Row]:
+        sql = numbered(query.sql)
+        if query.many:
+            return [(self.connection.executemany(sql, query.args).rowcount,)]
+        return self.connection.execute(sql, query.args).fetchall()
+
+    def _bound_wal(self) -> None:
+        """Passive checkpoints never shrink a log that readers keep busy: wait for them briefly."""
+        try:
+            if os.stat(self.wal).st_size < WAL_CEILING_BYTES:
+                return
+        except OSError:
+            return
+        self.connection.execute("PRAGMA busy_timeout=100")
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.connection.execute("PRAGMA busy_timeout=5000")
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.connection.close()
+
+
+class SqliteReader:
+    """One read-only connection with a time limit on every query."""
+
+    def __init__(self, connection: aiosqlite.Connection, limit_s: float) -> None:
+        self.connection = connection
+        self.limit_s = limit_s
+        self.deadline = float("inf")
+
+    async def prepare(self) -> None:
+        for pragma in (
+            "query_only=ON",
+            "wal_autocheckpoint=0",
+            f"cache_size=-{PAGE_CACHE_KB // 2}",
+            "mmap_size=0",
+            "busy_timeout=2000",
+        ):
+            await self.connection.execute_fetchall(f"PRAGMA {pragma}")
+        await self.connection.set_progress_handler(self._late, 2000)
+
+    def _late(self) -> int:
+        return int(time.monotonic() > self.deadline)
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        self.deadline = time.monotonic() + self.limit_s
+        try:
+            return list(await self.connection.execute_fetchall(numbered(sql), args))  # type: ignore[arg-type]
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise Overloaded(f"a query took longer than {self.limit_s:g} s") from error
+            if _fault(error):
+                raise Overloaded(f"the database cannot be read: {error}") from error
+            raise
+        finally:
+            self.deadline = float("inf")
+
+
+class SqliteDatabase:
+    """One file in the data folder. `synchronous` is FULL except in the control of a fault test."""
+
+    engine = "sqlite"
+    version = sqlite3.sqlite_version
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers: int = 3,
+        read_limit_s: float = READ_LIMIT_S,
+        synchronous: str = "FULL",
+    ) -> None:
+        self.path = path
+        self.read_limit_s = read_limit_s
+        self.synchronous = synchronous
+        self._reader_count = readers
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="handraise-writer")
+        self._writer: SqliteWriter | None = None
+        self._readers: asyncio.Queue[SqliteReader] = asyncio.Queue()
+        self._opened: list[SqliteReader] = []
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise HandraiseError("Handraise needs SQLite 3.35 or newer")
+        self._writer = await loop.run_in_executor(
+            self._thread, SqliteWriter, self.path, self.synchronous
+        )
+        for _ in range(self._reader_count):
+            connection = await aiosqlite.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+            reader = SqliteReader(connection, self.read_limit_s)
+            self._opened.append(reader)
+            await reader.prepare()
+            self._readers.put_nowait(reader)
+
+    async def close(self) -> None:
+        for reader in self._opened:
+            await reader.connection.close()
+        self._opened.clear()
+        if self._writer is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._writer.close)
+            self._writer = None
+        self._thread.shutdown(wait=True)
+
+    async def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
+        if self._writer is None:
+            raise Overloaded("the database is closed")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._writer.turn, scripts)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[SqliteReader]:
+        reader = await self._readers.get()
+        try:
+            await reader.connection.execute_fetchall("BEGIN")
+            yield reader
+        finally:
+            # Shielded: a reader must come back even if its request was cancelled.
+            await asyncio.shield(self._release(reader))
+
+    async def _release(self, reader: SqliteReader) -> None:
+        with suppress(sqlite3.Error):
+            await reader.connection.execute_fetchall("COMMIT")
+        self._readers.put_nowait(reader)
+
+    async def fetch(self, sql: str, *args: Any) -> list[Row]:
+        reader = await self._readers.get()
+        try:
+            return await reader.fetch(sql, *args)
+        finally:
+            self._readers.put_nowait(reader)
+
+    async def backup(self, target: str) -> None:
+        """`VACUUM INTO` from a read-only connection of its own (it refuses under query_only)."""
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        async with aiosqlite.connect(uri, uri=True, isolation_level=None) as connection:
+            await connection.execute("PRAGMA wal_autocheckpoint=0")
+            await connection.execute("VACUUM INTO ?", (target,))

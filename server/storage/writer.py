@@ -1,0 +1,206 @@
+"""One writer turn: whatever waits goes into one transaction, and answers leave after the commit.
+
+There is no timer. What arrives while a turn commits forms the next group, so the group grows with
+the load and a lone event waits for nothing but its own fsync.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from server.errors import Overloaded
+from server.metrics import Metrics
+from server.model import Event
+from server.storage import entries
+from server.storage.database import Database, Outcome, ScriptMaker
+from server.storage.names import Names
+
+GROUP_EVENTS = 2_000
+QUEUE_EVENTS = 20_000
+QUEUE_AGE_S = 2.0
+
+
+class _Waiting(NamedTuple):
+    site_id: int
+    events: Sequence[Event]
+    done: asyncio.Future[list[int]]
+
+
+class _Command(NamedTuple):
+    maker: ScriptMaker
+    done: asyncio.Future[Any]
+
+
+def _settle(future: asyncio.Future[Any], value: Any, error: Exception | None = None) -> None:
+    """Answer whoever still waits; a request may have gone away meanwhile."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)
+
+
+class Writer:
+    """The only task that writes. `has_room` tells whether the disk is above its floor."""
+
+    def __init__(
+        self,
+        database: Database,
+        metrics: Metrics,
+        *,
+        has_room: Callable[[], bool] = lambda: True,
+        queue_events: int = QUEUE_EVENTS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.database = database
+        self.metrics = metrics
+        self.has_room = has_room
+        self.queue_events = queue_events
+        self.monotonic = monotonic
+        #: Set after each commit that appended; the projector waits on it.
+        self.moved = asyncio.Event()
+        self._names: dict[int, Names] = {}
+        self._appends: list[_Waiting] = []
+        self._commands: list[_Command] = []
+        self._queued = 0
+        self._since = 0.0  # when the oldest unanswered request came
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether events wait to be stored."""
+        return self._queued > 0
+
+    # ------------------------------------------------------------ asking
+
+    async def append(self, site_id: int, events: Sequence[Event]) -> list[int]:
+        """Store events; returns after the commit with a seq each (0 duplicate, -1 refused).
+
+        Raises `Overloaded` when the queue is full or too old, or the disk is below its floor.
+        """
+        self._admit(len(events))
+        future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        if not self._appends:
+            self._since = self.monotonic()
+        self._appends.append(_Waiting(site_id, events, future))
+        self._queued += len(events)
+        self._wake.set()
+        return await future
+
+    async def run(self, maker: ScriptMaker) -> Any:
+        """Run a command in the next turn; its value, or the error that undid it."""
+        if self._closing:
+            raise Overloaded("the server is shutting down")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._commands.append(_Command(maker, future))
+        self._wake.set()
+        return await future
+
+    def _admit(self, count: int) -> None:
+        if self._closing:
+            raise Overloaded("the server is shutting down")
+        if self._queued + count > self.queue_events:
+            raise Overloaded("too many events are waiting to be stored")
+        if self._appends and self.monotonic() - self._since > QUEUE_AGE_S:
+            raise Overloaded("the disk does not keep up")
+        if not self.has_room():
+            raise Overloaded("the disk is nearly full", retry_after=60)
+
+    # ------------------------------------------------------------ the loop
+
+    async def serve(self) -> None:
+        """Take turns until closed and drained. Any error but a storage fault ends the process."""
+        try:
+            while not (self._closing and not self._appends and not self._commands):
+                await self._wake.wait()
+                self._wake.clear()
+                while self._appends or self._commands:
+                    await self._turn()
+        except BaseException:
+            self._closing = True
+            self._refuse_all()
+            raise
+
+    def close(self) -> None:
+        """Take nothing new; `serve` returns once all that waits is stored."""
+        self._closing = True
+        self._wake.set()
+
+    def _refuse_all(self) -> None:
+        error = Overloaded("the writer has stopped")
+        for waiting in self._appends:
+            _settle(waiting.done, None, error)
+        for command in self._commands:
+            _settle(command.done, None, error)
+
+    def _take(self) -> tuple[list[_Waiting], list[_Command]]:
+        """What goes into this turn: whole requests up to the group's limit, and all commands."""
+        count = 0
+        for index, waiting in enumerate(self._appends):
+            count += len(waiting.events)
+            if count > GROUP_EVENTS and index:
+                taken, self._appends = self._appends[:index], self._appends[index:]
+                break
+        else:
+            taken, self._appends = self._appends, []
+        commands, self._commands = self._commands, []
+        return taken, commands
+
+    async def _turn(self) -> None:
+        taken, commands = self._take()
+        groups: dict[int, list[_Waiting]] = {}
+        for waiting in taken:
+            groups.setdefault(waiting.site_id, []).append(waiting)
+        makers: list[ScriptMaker] = [self._append(s, group) for s, group in groups.items()]
+        makers += [command.maker for command in commands]
+        started = self.monotonic()
+        try:
+            outcomes = await self.database.turn(makers)
+        except Overloaded as error:
+            self._names.clear()
+            outcomes = [Outcome(None, error)] * len(makers)
+        finally:
+            self._queued -= sum(len(waiting.events) for waiting in taken)
+        self._measure(taken, self.monotonic() - started)
+        self._answer(groups, commands, outcomes)
+
+    def _append(self, site_id: int, group: Sequence[_Waiting]) -> ScriptMaker:
+        events = [event for waiting in group for event in waiting.events]
+        names = self._names.setdefault(site_id, Names())
+        return lambda: entries.append(site_id, events, names)
+
+    def _measure(self, taken: Sequence[_Waiting], seconds: float) -> None:
+        self._since = self.monotonic()
+        self.metrics.queue.set(self._queued)
+        if taken:
+            self.metrics.commit_seconds.observe(seconds)
+            self.metrics.group_size.observe(sum(len(waiting.events) for waiting in taken))
+
+    def _answer(
+        self,
+        groups: dict[int, list[_Waiting]],
+        commands: Sequence[_Command],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        for (site_id, group), outcome in zip(groups.items(), outcomes, strict=False):
+            if outcome.error is not None:
+                self._names.pop(site_id, None)
+                for waiting in group:
+                    _settle(waiting.done, None, outcome.error)
+                continue
+            seqs: list[int] = outcome.value.seqs
+            start = 0
+            for waiting in group:
+                end = start + len(waiting.events)
+                _settle(waiting.done, seqs[start:end])
+                start = end
+            stored = sum(1 for seq in seqs if seq > 0)
+            self.metrics.appended.inc(stored)
+            self.metrics.duplicates.inc(seqs.count(0))
+        for command, outcome in zip(commands, outcomes[len(groups) :], strict=True):
+            _settle(command.done, outcome.value, outcome.error)
+        if groups or commands:
+            self.moved.set()
