@@ -1,16 +1,16 @@
 """The one tree of errors, and the closed list of reasons for which an event is refused.
 
-    HandraiseError
-    ├── BadRequest      400  the caller can fix it
-    ├── Unauthorised    401  no valid token or sign-in
-    ├── Forbidden       403  valid, but not allowed; also an unknown site key
-    ├── NotFound        404  unknown, or of another site: the same answer
-    ├── Moved           308  a person that was merged into another
-    ├── Conflict        409  the change contradicts what is stored
-    ├── TooLarge        413  a body over its limit
-    ├── Overloaded      503  try again after `retry_after` seconds
-    ├── SchemaError          the database does not fit this program
-    └── DataError            a row or an event that the database refuses
+HandraiseError
+├── BadRequest      400  the caller can fix it
+├── Unauthorised    401  no valid token or sign-in
+├── Forbidden       403  valid, but not allowed; also an unknown site key
+├── NotFound        404  unknown, or of another site: the same answer
+├── Moved           308  a person that was merged into another
+├── Conflict        409  the change contradicts what is stored
+├── TooLarge        413  a body over its limit
+├── Overloaded      503  try again after `retry_after` seconds
+├── SchemaError          the database does not fit this program
+└── DataError            a row or an event that the database refuses
 """
 
 from enum import StrEnum

@@ -129,9 +129,7 @@ def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Scrip
     yield from write(site_id, gen, changes)
     if changes.consequences:
         yield from entries.append(site_id, changes.consequences, Names())
-    yield Query(
-        "UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new)
-    )
+    yield Query("UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new))
 
 
 def write(site_id: int, gen: int, changes: Changes) -> Script[None]:

@@ -257,5 +257,3 @@ async def texts(reader: Reader, site_id: int, ids: Sequence[int]) -> dict[int, s
         )
         found.update(dict(rows))
     return found
-
-

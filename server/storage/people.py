@@ -34,9 +34,7 @@ async def cursor(reader: Reader, site_id: int, gen: int) -> int:
     return rows[0][0] if rows else 0
 
 
-async def identifiers(
-    reader: Reader, site_id: int, gen: int, values: Sequence[str]
-) -> list[Row]:
+async def identifiers(reader: Reader, site_id: int, gen: int, values: Sequence[str]) -> list[Row]:
     """(type, value, person_id, level, at, seq) of values of any type."""
     found: list[Row] = []
     for part in chunks(values):
@@ -116,9 +114,7 @@ async def visitor_sessions(
     return [SessionRow._make(row) for row in rows]
 
 
-async def signals(
-    reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]
-) -> list[Row]:
+async def signals(reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]) -> list[Row]:
     """(session_id, rule, seq, key, at, pending) of sessions."""
     found: list[Row] = []
     for part in chunks(session_ids):

@@ -29,9 +29,7 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def add(
-    site_id: int, token: str, scope: str, name: str, author: str, now: int
-) -> Script[Token]:
+def add(site_id: int, token: str, scope: str, name: str, author: str, now: int) -> Script[Token]:
     rows = yield Query(
         "SELECT coalesce(max(token_id), 0) + 1 FROM tokens WHERE site_id = $1", (site_id,)
     )

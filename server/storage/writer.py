@@ -13,7 +13,7 @@ from server.errors import Overloaded
 from server.metrics import Metrics
 from server.model import Event
 from server.storage import entries
-from server.storage.database import Database, Outcome, ScriptMaker
+from server.storage.database import Database, Outcome, Script, ScriptMaker
 from server.storage.names import Names
 
 GROUP_EVENTS = 2_000
@@ -62,6 +62,7 @@ class Writer:
         #: Set after each commit that appended; the projector waits on it.
         self.moved = asyncio.Event()
         self._names: dict[int, Names] = {}
+        self._lent: dict[int, Names] = {}  # to the scripts of the turn under way
         self._appends: list[_Waiting] = []
         self._commands: list[_Command] = []
         self._queued = 0
@@ -154,13 +155,13 @@ class Writer:
         groups: dict[int, list[_Waiting]] = {}
         for waiting in taken:
             groups.setdefault(waiting.site_id, []).append(waiting)
+        groups = dict(sorted(groups.items()))  # every node locks sites in one order
         makers: list[ScriptMaker] = [self._append(s, group) for s, group in groups.items()]
         makers += [command.maker for command in commands]
         started = self.monotonic()
         try:
             outcomes = await self.database.turn(makers)
         except Overloaded as error:
-            self._names.clear()
             outcomes = [Outcome(None, error)] * len(makers)
         finally:
             self._queued -= sum(len(waiting.events) for waiting in taken)
@@ -169,8 +170,13 @@ class Writer:
 
     def _append(self, site_id: int, group: Sequence[_Waiting]) -> ScriptMaker:
         events = [event for waiting in group for event in waiting.events]
-        names = self._names.setdefault(site_id, Names())
-        return lambda: entries.append(site_id, events, names)
+
+        def make() -> Script[entries.Appended]:
+            # A turn tried anew must not know what was rolled back: it finds no names here.
+            names = self._lent[site_id] = self._names.pop(site_id, Names())
+            return entries.append(site_id, events, names)
+
+        return make
 
     def _measure(self, taken: Sequence[_Waiting], seconds: float) -> None:
         self._since = self.monotonic()
@@ -186,11 +192,13 @@ class Writer:
         outcomes: Sequence[Outcome],
     ) -> None:
         for (site_id, group), outcome in zip(groups.items(), outcomes, strict=False):
+            names = self._lent.pop(site_id, None)
             if outcome.error is not None:
-                self._names.pop(site_id, None)
                 for waiting in group:
                     _settle(waiting.done, None, outcome.error)
                 continue
+            if names is not None:
+                self._names[site_id] = names
             seqs: list[int] = outcome.value.seqs
             start = 0
             for waiting in group:

@@ -1,0 +1,102 @@
+"""What `handraise doctor` looks at. Each check says what it found and, if wrong, what to do."""
+
+import shutil
+import sqlite3
+import stat
+from typing import NamedTuple
+
+from server.app import Folder, sqlite_warning
+from server.cli.client import answers, call, connected
+from server.errors import HandraiseError
+from server.settings import HELP, PREFIX, Settings
+
+
+class Check(NamedTuple):
+    """`mark` is ✓ fine, ! worth knowing, ✗ wrong."""
+
+    mark: str
+    name: str
+    detail: str
+
+
+async def run_checks(settings: Settings) -> list[Check]:
+    """All checks, in the order a person would want them."""
+    folder = Folder(settings.data)
+    found = [_sqlite(), _folder(folder), _room(settings, folder)]
+    if not settings.database:
+        found.append(_file(folder))
+    found.append(
+        Check(
+            "✓" if answers(folder.socket) else "!",
+            "server",
+            "running" if answers(folder.socket) else "not running here; handraise serve starts it",
+        )
+    )
+    try:
+        found += await _sites(settings)
+    except HandraiseError as error:
+        found.append(Check("✗", "database", error.detail))
+    found += _settings(settings)
+    return found
+
+
+def _sqlite() -> Check:
+    warning = sqlite_warning()
+    return Check("!" if warning else "✓", "SQLite", f"{sqlite3.sqlite_version} {warning}".strip())
+
+
+def _folder(folder: Folder) -> Check:
+    secret = folder.path / "secret"
+    if secret.exists() and stat.S_IMODE(secret.stat().st_mode) & 0o077:
+        return Check("✗", "secret", f"others can read {secret}: chmod 600 {secret}")
+    return Check("✓", "data folder", str(folder.path.absolute()))
+
+
+def _room(settings: Settings, folder: Folder) -> Check:
+    free = shutil.disk_usage(folder.path).free // 1_000_000
+    if free <= settings.disk_floor_mb:
+        return Check("✗", "disk", f"{free} MB free; new events are refused, make room")
+    return Check("✓", "disk", f"{free:,} MB free, floor {settings.disk_floor_mb} MB")
+
+
+def _file(folder: Folder) -> Check:
+    """The full check: every page and index of the file."""
+    if not folder.database.exists():
+        return Check("!", "database", "none yet; handraise serve makes it")
+    try:
+        connection = sqlite3.connect(f"{folder.database.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return Check("✗", "database", f"cannot be read: {error}; restore a backup")
+    if verdict != "ok":
+        return Check("✗", "database", f"damaged: {verdict}; restore a backup")
+    size = folder.database.stat().st_size / 1e6
+    return Check("✓", "database", f"sound, {size:.1f} MB")
+
+
+async def _sites(settings: Settings) -> list[Check]:
+    found = []
+    async with connected(settings) as client:
+        for site in (await call(client, "GET", "/api/v1/sites"))["items"]:
+            base = f"/api/v1/sites/{site['id']}"
+            detail = (await call(client, "GET", base))["settings"]
+            refused = (await call(client, "GET", f"{base}/refused"))["items"]
+            name = f"site {site['name']}"
+            risky = [k for k in ("allow_automation", "allow_localhost") if detail.get(k)]
+            if risky:
+                found.append(Check("!", name, f"{' and '.join(risky)}: meant for tests and demos"))
+            if refused:
+                most = ", ".join(f"{r['reason']} {r['count']}" for r in refused[:4])
+                found.append(Check("!", name, f"refused or set aside lately: {most}"))
+            if not (risky or refused):
+                found.append(Check("✓", name, "nothing refused lately"))
+    return found
+
+
+def _settings(settings: Settings) -> list[Check]:
+    names = ", ".join(PREFIX + name.upper() for name in HELP)
+    del settings
+    return [Check("✓", "settings", f"known: {names}")]

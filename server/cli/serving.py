@@ -1,0 +1,178 @@
+"""`handraise serve`: the server, its operators' socket, and with `--demo` the demo site."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import uvicorn
+from starlette.types import ASGIApp
+
+from server import __version__
+from server.app import Handraise, sqlite_warning
+from server.cli.client import Operator
+from server.cli.first_run import FirstRun, first_run
+from server.demo.site import demo_site
+from server.errors import HandraiseError
+from server.settings import Settings
+from server.web.state import State
+
+KEEP_ALIVE_S = 5
+
+
+class Quiet(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: several run in one loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `HandraiseError` with the fix named."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise HandraiseError(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there,"
+            " or choose another port with --port"
+        ) from error
+
+
+def listen_operator(path: Path) -> socket.socket:
+    """The operators' socket, mode 0600 from its first moment."""
+    path.unlink(missing_ok=True)
+    unix = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        unix.bind(str(path))
+    finally:
+        os.umask(before)
+    unix.listen(16)
+    return unix
+
+
+def http_server(app: ASGIApp) -> Quiet:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        h11_max_incomplete_event_size=32_768,
+    )
+    return Quiet(config)
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+async def serve(settings: Settings, *, demo: bool) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status, 1 if a background task died."""
+    stop = asyncio.Event()
+    died: list[bool] = []
+
+    def on_death() -> None:
+        died.append(True)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    listener = listen(settings.host, settings.port)
+    app = Handraise(settings, on_death=on_death)
+    try:
+        await app.start()
+        await _serve(app, listener, stop, demo=demo)
+    finally:
+        listener.close()
+        await app.stop()
+        app.folder.socket.unlink(missing_ok=True)
+    if died:
+        click.echo("Handraise stopped because a background task died; see the log above", err=True)
+    return 1 if died else 0
+
+
+async def _serve(
+    app: Handraise, listener: socket.socket, stop: asyncio.Event, *, demo: bool
+) -> None:
+    state = app.state
+    state.base_url = state.base_url or address_of(listener)
+    found = await first_run(state, demo=demo)
+    servers = [http_server(app.asgi), http_server(Operator(app.asgi))]
+    sockets = [listener, listen_operator(app.folder.socket)]
+    demo_url = ""
+    if demo:
+        demo_socket = _demo_socket(app.settings, listener)
+        demo_url = address_of(demo_socket)
+        servers.append(http_server(demo_site(found.snippet, state.base_url)))
+        sockets.append(demo_socket)
+    running = [
+        asyncio.create_task(server.serve(sockets=[one]))
+        for server, one in zip(servers, sockets, strict=True)
+    ]
+    _greet(state, found, demo_url)
+    await stop.wait()
+    state.ready = False
+    click.echo("stopping: finishing what is in flight")
+    for server in servers:
+        server.should_exit = True
+    done, late = await asyncio.wait(running, timeout=app.settings.drain_s)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*done, *late, return_exceptions=True)
+
+
+def _demo_socket(settings: Settings, listener: socket.socket) -> socket.socket:
+    """The port after ours, or any free one: the demo site is another origin, as real sites are."""
+    port = settings.demo_port or listener.getsockname()[1] + 1
+    try:
+        return listen(settings.host, port)
+    except (HandraiseError, OverflowError):
+        return listen(settings.host, 0)
+
+
+def _greet(state: State, found: FirstRun, demo_url: str) -> None:
+    """What a person needs to see first, and nothing else."""
+    database = state.database
+    note = f" {sqlite_warning()}" if database.engine == "sqlite" else ""
+    lines = [
+        f"Handraise {__version__} on {database.engine} {database.version}{note}".rstrip(),
+        f"  serving        {state.base_url}",
+    ]
+    if demo_url:
+        lines.append(f"  demo site      {demo_url}   (open it, read pricing, send the demo form)")
+    if found.link:
+        lines.append(f"  your people    {state.base_url}{found.link}   (opens once, within a day)")
+    else:
+        lines.append("  your people    run `handraise link` for a new one-time link")
+    if found.token:
+        lines.append(f"  API token      {found.token}   (admin, shown once)")
+    lines += [
+        f"  site           {found.site.name} (id {found.site.site_id}); paste this into its <head>:",
+        f"    {found.snippet}",
+        "  the first event shows under `handraise people` and on the page above within a second",
+    ]
+    click.echo("\n".join(lines))
+
+
+def set_up_log(settings: Settings) -> None:
+    """Log to stderr; never bodies, query values, tokens or addresses."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format='{"at":"%(asctime)s","level":"%(levelname)s","log":"%(name)s","text":"%(message)s"}'
+        if settings.log_format == "json"
+        else "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

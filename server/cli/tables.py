@@ -1,0 +1,80 @@
+"""Plain tables for the terminal."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+
+def width(text: str) -> int:
+    """Columns a text takes: wide characters count two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def printable(value: Any, most: int = 60) -> str:
+    """One line without control characters: tracked text must not steer a terminal."""
+    text = "".join(c if c.isprintable() else " " for c in str(value if value is not None else ""))
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> str:
+    """Columns as wide as their widest cell; `empty` says what to do where there is no row."""
+    if not rows:
+        return empty
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(width(head), *(width(row[i]) for row in cells)) for i, head in enumerate(heads)]
+
+    def line(parts: Sequence[str]) -> str:
+        return "  ".join(
+            part + " " * (widths[i] - width(part)) for i, part in enumerate(parts)
+        ).rstrip()
+
+    return "\n".join([line(heads), line(["─" * w for w in widths]), *(line(row) for row in cells)])
+
+
+def people(items: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            p["id"],
+            p["score"],
+            p["stage"],
+            p["name"] or "–",
+            p["email"] or "–",
+            p["company"] or "–",
+            p["last_seen"][:16].replace("T", " "),
+            " ".join(p["signals"]),
+        ]
+        for p in items
+    ]
+    heads = ["id", "score", "stage", "name", "e-mail", "company", "last seen (UTC)", "signals"]
+    return table(heads, rows, "nobody yet: people appear here when a visitor sends a form")
+
+
+def timeline(person: dict[str, Any] | None, items: Sequence[dict[str, Any]]) -> str:
+    """A person's head line, the receipt, and the events, newest first."""
+    out = []
+    if person is not None:
+        out.append(
+            f"{printable(person['name'] or person['email'] or person['id'])}"
+            f"  {person['stage']}  score {person['score']}  grade {person['grade']}"
+        )
+        receipt = [
+            [line["points"], line["rule"], (line["at"] or "")[:10], line["expires"] or ""]
+            for line in person["receipt"]
+        ]
+        out.append(table(["points", "rule", "on", "expires"], receipt, "no points yet"))
+        out.append("")
+    rows = [
+        [
+            item["at"][:19].replace("T", " "),
+            item["kind"],
+            item.get("path") or "",
+            item.get("title") or "",
+            " ".join(f"{s['points']:+g} {s['rule']}" for s in item["signals"]),
+        ]
+        for item in items
+    ]
+    out.append(table(["at (UTC)", "kind", "page", "title", "signals"], rows, "no events"))
+    return "\n".join(out)

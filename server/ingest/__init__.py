@@ -1,0 +1,1 @@
+"""Parse once, refuse by name, classify, enrich: bytes from outside become frozen events."""

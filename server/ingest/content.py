@@ -1,0 +1,255 @@
+"""The `d` of an event, by type: read into a closed shape, bounded, and written back compactly.
+
+What leaves here is the only data a later step ever sees of an event, so secrets, over-long values
+and reserved identifiers end at this door.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from server.errors import Refusal
+from server.ingest import limits
+from server.ingest.emails import is_reserved, normalise_email, normalise_phone, normalise_user_id
+from server.ingest.fields import FormData, read_form, read_traits
+from server.ingest.payload import TooComplex, decode_data, tidy
+from server.ingest.urls import read_url
+from server.model import Flag, FormRule, Kind, Site
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Content(NamedTuple):
+    """`screen` is interned (it repeats), `data` is kept with the event, `flags` are added."""
+
+    screen: str = ""
+    data: str = ""
+    flags: int = 0
+
+
+def read_content(kind: Kind, raw: bytes, site: Site, url: str) -> Content | Refusal:
+    """Read the data of one event. `url` is the page it happened on."""
+    try:
+        data = decode_data(raw)
+    except TooComplex:
+        return Refusal.TOO_BIG
+    except ValueError:
+        return Refusal.UNPARSABLE
+    reader = _READERS.get(kind)
+    return reader(data, site, url) if reader else Content()
+
+
+def _json(value: dict[str, Any]) -> str:
+    """Compact and key-sorted, empty values left out: equal data is equal text."""
+    kept = {key: item for key, item in value.items() if item not in (None, "", [], {}, ())}
+    return _encode(kept).decode() if kept else ""
+
+
+def _text(value: Any, limit: int = limits.NAME) -> str:
+    return tidy(value, limit) if isinstance(value, str) else ""
+
+
+def _number(value: Any, most: int) -> int:
+    """A whole number between 0 and `most`; anything else is 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(min(max(value, 0), most))
+
+
+def _page_view(data: dict[str, Any], site: Site, url: str) -> Content:
+    del site, url
+    screen = _json(
+        {
+            "w": _number(data.get("w"), 100_000) or None,
+            "sc": _text(data.get("sc"), 8),
+            "l": _text(data.get("l"), 35),
+            "z": _text(data.get("z"), 64),
+        }
+    )
+    return Content(screen=screen, flags=Flag.RESTORED if data.get("b") else 0)
+
+
+def _engagement(data: dict[str, Any], site: Site, url: str) -> Content:
+    del site, url
+    shape = {
+        "ms": _number(data.get("ms"), limits.ENGAGED_MS),
+        "scroll": _number(data.get("scroll"), 100),
+    }
+    return Content(data=_encode(shape).decode())
+
+
+def _form_start(data: dict[str, Any], site: Site, url: str) -> Content:
+    del site, url
+    fields = data.get("fields")
+    names = (
+        [_text(f, 100) for f in fields if isinstance(f, str)] if isinstance(fields, list) else []
+    )
+    shape = {
+        "form": _text(data.get("form")),
+        "fields": names[: limits.FORM_START_FIELDS],
+    }
+    return Content(data=_json(shape))
+
+
+def form_rule(site: Site, key: str) -> FormRule | None:
+    """What the owner decided about a form; None for a form not registered."""
+    return next((rule for rule in site.settings.forms if rule.key == key), None)
+
+
+def _form_submit(data: dict[str, Any], site: Site, url: str) -> Content:
+    del url
+    key = _text(data.get("form"))
+    fields, kinds = data.get("fields"), data.get("kinds")
+    read = read_form(
+        key,
+        fields if isinstance(fields, dict) else {},
+        kinds if isinstance(kinds, dict) else {},
+        form_rule(site, key),
+    )
+    consent = data.get("consent")
+    shape = {
+        "form": key,
+        "fields": read.fields,
+        "attempt": 1 if data.get("attempt") else None,
+        "consent": _consent_proof(consent) if isinstance(consent, dict) else None,
+        "fv": _text(data.get("fv"), 40),
+        "ids": _form_identifiers(read),
+        "traits": _form_traits(read),
+        "masked": list(read.masked),
+    }
+    return Content(data=_json(shape), flags=Flag.CUT if read.cut else 0)
+
+
+def _form_identifiers(read: FormData) -> dict[str, str]:
+    """Identifiers that are no junk: a form's bad address is kept as a field, never as an id."""
+    found = {
+        "email": normalise_email(read.email) if read.email else None,
+        "phone": normalise_phone(read.phone) if read.phone else None,
+    }
+    return {name: value for name, value in found.items() if value and not is_reserved(value)}
+
+
+def _form_traits(read: FormData) -> dict[str, str]:
+    name = read.name or " ".join(part for part in (read.first_name, read.last_name) if part)
+    traits = {
+        "email": read.email,
+        "name": name,
+        "first_name": read.first_name,
+        "last_name": read.last_name,
+        "phone": read.phone,
+        "company": read.company,
+        "title": read.title,
+    }
+    return {key: value for key, value in traits.items() if value}
+
+
+def _consent_proof(consent: dict[str, Any]) -> dict[str, Any]:
+    """What the person agreed to: hash of the text, its version, the boxes ticked."""
+    ticked = consent.get("ticked")
+    return {
+        "text": _text(consent.get("text"), 128),
+        "version": _text(consent.get("version"), 40),
+        "ticked": [_text(t, 100) for t in ticked[:20]] if isinstance(ticked, list) else [],
+    }
+
+
+def _form_confirm(data: dict[str, Any], site: Site, url: str) -> Content:
+    del site, url
+    return Content(data=_json({"of": _text(data.get("of"), 22)}))
+
+
+def _click(data: dict[str, Any], site: Site, url: str) -> Content:
+    """Where a link led; the address behind mailto: and tel: is nobody's business."""
+    del site, url
+    href = _text(data.get("href"), limits.URL)
+    page = read_url(href)
+    scheme = href.partition(":")[0].lower()
+    shape = {
+        "href": page.url if page else (f"{scheme}:" if scheme in {"mailto", "tel"} else ""),
+        "text": _text(data.get("text")),
+        "name": _text(data.get("name")),
+    }
+    return Content(data=_json(shape))
+
+
+def _track(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
+    del site, url
+    name = _text(data.get("name"))
+    if not name:
+        return Refusal.UNPARSABLE
+    props = data.get("props")
+    return Content(data=_json({"name": name, "props": props if isinstance(props, dict) else {}}))
+
+
+def _identify(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
+    """Who the visitor says they are. Reserved words (`null`, `undefined`…) join strangers."""
+    del site, url
+    ids: dict[str, str] = {}
+    for kind, normalise in _IDENTIFIERS.items():
+        given = data.get(kind)
+        if given in (None, ""):
+            continue
+        text = given if isinstance(given, str) else str(given)
+        if is_reserved(text):
+            return Refusal.RESERVED
+        value = normalise(text)
+        if value is None:
+            return Refusal.RESERVED
+        ids[kind] = value
+    traits = data.get("traits")
+    shape = {
+        "ids": ids,
+        "traits": read_traits(traits) if isinstance(traits, dict) else {},
+        "token": _text(data.get("token"), 2_000),
+    }
+    if not any(shape.values()):
+        return Refusal.UNPARSABLE
+    return Content(data=_json(shape))
+
+
+def _consent(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
+    del site, url
+    state = _text(data.get("state"), 16)
+    if state not in {"granted", "denied"}:
+        return Refusal.UNPARSABLE
+    shape = {
+        "state": state,
+        "text": _text(data.get("text"), 128),
+        "version": _text(data.get("version"), 40),
+    }
+    return Content(data=_json(shape))
+
+
+def _email(data: dict[str, Any], site: Site, url: str) -> Content:
+    """Mail events: which message, whether a person moved the pointer, what network it was."""
+    del site, url
+    shape = {
+        "message": _text(data.get("message"), 64),
+        "gesture": 1 if data.get("gesture") else None,
+        "network": _text(data.get("network"), 16),
+        "email": normalise_email(_text(data.get("email"), 320)) or "",
+    }
+    return Content(data=_json(shape))
+
+
+_IDENTIFIERS: dict[str, Callable[[str], str | None]] = {
+    "email": normalise_email,
+    "user_id": normalise_user_id,
+    "phone": normalise_phone,
+}
+
+_READERS: dict[Kind, Callable[[dict[str, Any], Site, str], Content | Refusal]] = {
+    Kind.PAGE_VIEW: _page_view,
+    Kind.ENGAGEMENT: _engagement,
+    Kind.FORM_START: _form_start,
+    Kind.FORM_SUBMIT: _form_submit,
+    Kind.FORM_CONFIRM: _form_confirm,
+    Kind.CLICK: _click,
+    Kind.DOWNLOAD: _click,
+    Kind.TRACK: _track,
+    Kind.IDENTIFY: _identify,
+    Kind.CONSENT: _consent,
+    Kind.EMAIL_OPEN: _email,
+    Kind.EMAIL_CLICK: _email,
+}

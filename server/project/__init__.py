@@ -1,0 +1,1 @@
+"""What a log means: sessions, people, signals, scores, stages, as pure functions of its entries."""

@@ -1,0 +1,183 @@
+"""Entries → `Seen`: interned ids back into words, each looked up once and remembered."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from server.ingest.agents import Agents
+from server.ingest.channels import touch_of
+from server.ingest.urls import groups_of, host_of, page_key
+from server.model import Consent, Door, Kind, Level, Site
+from server.project.seen import Seen
+from server.storage import entries
+from server.storage.database import Reader
+from server.storage.entries import Entry
+
+REMEMBERED = 50_000
+_json = msgspec.json.Decoder()
+
+
+class Page(NamedTuple):
+    page: str
+    groups: tuple[str, ...]
+    host: str
+
+
+class Arrived(NamedTuple):
+    source: str
+    medium: str
+    campaign: str
+    channel: str
+    external: bool
+    referrer: str
+    utm: str
+
+
+NO_PAGE = Page("", (), "")
+NOWHERE = Arrived("", "", "", "", False, "", "")
+#: The doors whose identifiers the owner vouches for.
+ASSERTING = frozenset({Door.API, Door.IMPORT, Door.OPERATOR})
+
+
+class Lookup:
+    """The words of one site's log. A change of the site's settings needs a new one."""
+
+    def __init__(self, site: Site, agents: Agents) -> None:
+        self.site = site
+        self.agents = agents
+        self.texts: dict[int, str] = {}
+        self._pages: dict[int, Page] = {}
+        self._arrivals: dict[tuple[int | None, int | None, int | None], Arrived] = {}
+
+    async def prepare(self, reader: Reader, rows: Iterable[Entry]) -> None:
+        """Read the texts that these entries name and nobody has asked for yet."""
+        if len(self.texts) > REMEMBERED:
+            self.texts.clear()
+            self._pages.clear()
+            self._arrivals.clear()
+        known = self.texts
+        missing = {
+            text_id
+            for row in rows
+            for text_id in (
+                row.url_id,
+                row.referrer_id,
+                row.agent_id,
+                row.campaign_id,
+                row.place_id,
+                row.screen_id,
+                row.title_id,
+                row.reason_id,
+            )
+            if text_id is not None and text_id not in known
+        }
+        if missing:
+            known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
+
+    def text(self, text_id: int | None) -> str:
+        return self.texts.get(text_id, "") if text_id is not None else ""
+
+    def page(self, url_id: int | None) -> Page:
+        if url_id is None:
+            return NO_PAGE
+        found = self._pages.get(url_id)
+        if found is None:
+            url = self.text(url_id)
+            settings = self.site.settings
+            key = page_key(url, settings.page_key)
+            found = Page(key, groups_of(key.partition("?")[0], settings.page_groups), host_of(url))
+            self._pages[url_id] = found
+        return found
+
+    def _arrived(self, row: Entry) -> Arrived:
+        key = (row.url_id, row.referrer_id, row.campaign_id)
+        found = self._arrivals.get(key)
+        if found is None:
+            referrer, campaign = self.text(row.referrer_id), self.text(row.campaign_id)
+            touch = touch_of(
+                self.page(row.url_id).host, referrer, campaign, self.site.settings.own_hosts
+            )
+            found = self._arrivals[key] = Arrived(*touch, host_of(referrer), _utm(campaign))
+        return found
+
+    def _device(self, agent_id: int | None) -> tuple[str, str, str]:
+        if agent_id is None:
+            return "", "", ""
+        agent = self.agents.read(self.text(agent_id))
+        return agent.device, agent.browser, agent.os
+
+    def see(self, row: Entry) -> Seen:
+        """One event in words."""
+        page = self.page(row.url_id)
+        arrived = self._arrived(row) if row.kind == Kind.PAGE_VIEW else NOWHERE
+        device, browser, os = self._device(row.agent_id)
+        place = _place(self.text(row.place_id))
+        return Seen(
+            seq=row.seq,
+            at=row.at,
+            event_id=row.event_id,
+            kind=Kind(row.kind),
+            visitor_id=row.visitor_id or 0,
+            q=row.q,
+            page=page.page,
+            groups=page.groups,
+            source=arrived.source,
+            medium=arrived.medium,
+            campaign=arrived.campaign,
+            channel=arrived.channel,
+            external=arrived.external,
+            referrer=arrived.referrer,
+            utm=arrived.utm,
+            country=place[0],
+            company=place[1],
+            device=device,
+            browser=browser,
+            os=os,
+            language=_language(self.text(row.screen_id)),
+            page_view=row.page_view,
+            flags=row.flags,
+            consent=Consent(row.consent),
+            level=Level.ASSERTED if row.door in ASSERTING else Level.CLAIMED,
+            data=_json.decode(row.data) if row.data else {},
+        )
+
+    def see_all(self, rows: Sequence[Entry]) -> list[Seen]:
+        """The countable events among entries: human, and not decisions or consequences."""
+        return [self.see(row) for row in rows if 0 < row.kind < 64 and row.class_ == 0]
+
+
+def _remembered(function: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A bounded memory for a function of an interned text."""
+    memory: dict[str, Any] = {}
+
+    def remembered(text: str) -> Any:
+        found = memory.get(text)
+        if found is None:
+            if len(memory) > 10_000:
+                memory.clear()
+            found = memory[text] = function(text)
+        return found
+
+    return remembered
+
+
+@_remembered
+def _place(text: str) -> tuple[str, str]:
+    place = _json.decode(text) if text else {}
+    return place.get("country", ""), place.get("company", "")
+
+
+@_remembered
+def _language(text: str) -> str:
+    return str(_json.decode(text).get("l", "")) if text else ""
+
+
+@_remembered
+def _utm(campaign: str) -> str:
+    """The campaign without its click id: a new click under the same tuple is no new campaign."""
+    if not campaign:
+        return ""
+    marks = _json.decode(campaign)
+    marks.pop("click", None)
+    return msgspec.json.encode(marks, order="sorted").decode() if marks else ""

@@ -1,0 +1,340 @@
+"""Drives the fold: reads the log behind a cursor, loads what it touches, writes the result.
+
+The cursor is a compare-and-set in the same transaction as the rows, so a result is applied once or
+not at all; the memory kept here is thrown away whenever that fails. Computing yields to the event
+loop every millisecond, and steps back while events wait to be stored.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from server.errors import Conflict, Overloaded
+from server.ingest.agents import Agents
+from server.metrics import Metrics
+from server.model import DAY_MS, Site
+from server.project.claims import claim_of, purposes
+from server.project.fold import Fold
+from server.project.lookup import Lookup
+from server.project.people import Population, read_parts
+from server.project.rollups import cells
+from server.project.ruleset import DEFAULT
+from server.project.rules import Ruleset
+from server.project.seen import Seen
+from server.project.signals import Matcher
+from server.project.stages import Cause
+from server.project.subjects import PERSON, VISITOR, ordered
+from server.project.visitor import Rules, Visitor
+from server.storage import derived, entries
+from server.storage import people as rows
+from server.storage.database import Database, Reader
+from server.storage.derived import Changes
+from server.storage.entries import Entry
+from server.storage.writer import Writer
+
+BATCH = 256
+SLICE_S = 0.001
+VISITORS_KEPT = 6_000
+PERSONS_KEPT = 4_000
+DUE_BATCH = 200
+TICK_S = 1.0
+
+
+class Loaded(NamedTuple):
+    """One batch, with everything needed to fold it in memory."""
+
+    cursor: int
+    last: int
+    passed: int
+    groups: list[tuple[int, list[Seen]]]  # visitor and its events, in the order of rules
+    again: dict[int, list[Seen]]  # visitors to fold anew, with all their events
+
+
+class SiteProjector:
+    """The projector of one site."""
+
+    def __init__(
+        self,
+        site: Site,
+        database: Database,
+        writer: Writer,
+        agents: Agents,
+        clock: Callable[[], int],
+        ruleset: Ruleset = DEFAULT,
+    ) -> None:
+        self.site = site
+        self.database = database
+        self.writer = writer
+        self.clock = clock
+        self.ruleset = ruleset
+        self.lookup = Lookup(site, agents)
+        settings = site.settings
+        self.rules = Rules(
+            Matcher(ruleset, settings.page_groups), settings, purposes(settings.forms)
+        )
+        self.zone = ZoneInfo(settings.zone)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything in memory: it is read again from the tables."""
+        self.cursor = -1
+        self.visitors: dict[int, Visitor] = {}
+        self.people = Population(Changes())
+
+    # ------------------------------------------------------------ one batch
+
+    async def advance(self, pause: Callable[[], Awaitable[None]]) -> int:
+        """Project the next entries; how many, 0 at the head of the log."""
+        self._trim()
+        try:
+            async with self.database.snapshot() as reader:
+                loaded = await self._load(reader)
+            if loaded is None:
+                return 0
+            fold = self._fold()
+            await self._take(fold, loaded, pause)
+            fold.finish()
+            await self._write(loaded.cursor, loaded.last, fold.changes)
+        except BaseException:
+            self.forget()
+            raise
+        self.cursor = loaded.last
+        return loaded.passed
+
+    def _fold(self) -> Fold:
+        now = self.clock()
+        moment = datetime.fromtimestamp(now / 1000, UTC).astimezone(self.zone)
+        offset = moment.utcoffset()
+        self.people.changes = Changes()
+        return Fold(
+            self.site,
+            self.ruleset,
+            self.rules,
+            self.people,
+            now,
+            int(offset.total_seconds() * 1000) if offset else 0,
+        )
+
+    async def _take(self, fold: Fold, loaded: Loaded, pause: Callable[[], Awaitable[None]]) -> None:
+        started = time.perf_counter()
+        for visitor_id, events in loaded.groups:
+            visitor = self.visitors.get(visitor_id) or Visitor(visitor_id)
+            if visitor_id in loaded.again:
+                visitor = fold.refold(visitor, loaded.again[visitor_id])
+            else:
+                fold.take(visitor, events)
+            if visitor_id:
+                self.visitors[visitor_id] = visitor
+            if time.perf_counter() - started > SLICE_S:
+                await pause()
+                started = time.perf_counter()
+
+    async def _write(self, old: int, new: int, changes: Changes) -> None:
+        site_id, gen = self.site.site_id, self.site.generation
+        await self.writer.run(lambda: derived.apply(site_id, gen, old, new, changes))
+
+    # ------------------------------------------------------------ loading
+
+    async def _load(self, reader: Reader) -> Loaded | None:
+        site_id, gen = self.site.site_id, self.site.generation
+        if self.cursor < 0:
+            self.cursor = await rows.cursor(reader, site_id, gen)
+        batch = await entries.after(reader, site_id, self.cursor, BATCH)
+        if not batch:
+            return None
+        await self.lookup.prepare(reader, batch)
+        groups: dict[int, list[Seen]] = {}
+        for seen in self.lookup.see_all(batch):
+            groups.setdefault(seen.visitor_id, []).append(seen)
+        for visitor_id in groups:
+            # A visitor's id is the seq of its first entry: past the cursor it has no history.
+            if 0 < visitor_id <= self.cursor and visitor_id not in self.visitors:
+                await self._load_visitor(reader, visitor_id)
+        again = {}
+        for visitor_id, events in groups.items():
+            events.sort(key=lambda seen: seen.key)
+            known = self.visitors.get(visitor_id)
+            if known is not None and any(known.needs_refold(seen) for seen in events):
+                history = await self._history(reader, visitor_id)
+                again[visitor_id] = sorted((*history, *events), key=lambda seen: seen.key)
+        await self._load_people(reader, groups, again)
+        return Loaded(self.cursor, batch[-1].seq, len(batch), list(groups.items()), again)
+
+    async def _history(self, reader: Reader, visitor_id: int) -> list[Seen]:
+        found: list[Entry] = await entries.of_visitor(
+            reader, self.site.site_id, self.site.generation, visitor_id
+        )
+        await self.lookup.prepare(reader, found)
+        return sorted(self.lookup.see_all(found), key=lambda seen: seen.key)
+
+    async def _load_visitor(self, reader: Reader, visitor_id: int) -> None:
+        """Fold a visitor's history again, as it stands in the tables."""
+        history = await self._history(reader, visitor_id)
+        claims = [
+            claim
+            for seen in history
+            if (claim := claim_of(seen, self.rules.purpose(seen.data.get("form", ""))))
+        ]
+        site_id, gen = self.site.site_id, self.site.generation
+        await self.people.load_identifiers(reader, site_id, gen, claims)
+        visitor = Visitor(visitor_id)
+        self.people.creating = False
+        try:
+            for seen in history:
+                visitor.step(seen, self.rules, self.people)
+        finally:
+            self.people.creating = True
+        offset = self._fold().offset
+        for session in visitor.sessions:
+            session.written = cells(session, offset)
+            session.told = (tuple(session.hits), session.signals.pending())
+        self.visitors[visitor_id] = visitor
+
+    async def _load_people(
+        self, reader: Reader, groups: dict[int, list[Seen]], again: dict[int, list[Seen]]
+    ) -> None:
+        """Everybody whom these events name, and every owner of these visitors."""
+        site_id, gen = self.site.site_id, self.site.generation
+        every = [seen for events in (*groups.values(), *again.values()) for seen in events]
+        claims = [
+            claim
+            for seen in every
+            if (claim := claim_of(seen, self.rules.purpose(seen.data.get("form", ""))))
+        ]
+        await self.people.load_identifiers(reader, site_id, gen, claims)
+        owners = {
+            session.person_id
+            for visitor_id in groups
+            if visitor_id in self.visitors
+            for session in self.visitors[visitor_id].sessions
+        }
+        await self.people.load(reader, site_id, gen, owners)
+
+    def _trim(self) -> None:
+        """Forget the visitors and persons kept longest, between batches."""
+        if len(self.visitors) > VISITORS_KEPT:
+            for visitor_id in list(self.visitors)[: VISITORS_KEPT // 3]:
+                del self.visitors[visitor_id]
+        if len(self.people.persons) > PERSONS_KEPT:
+            self.people = Population(Changes())
+            self.visitors.clear()
+
+    # ------------------------------------------------------------ midnight
+
+    async def refresh_due(self) -> int:
+        """Score again the subjects whose score changed with the day; how many."""
+        self._trim()
+        site_id, gen = self.site.site_id, self.site.generation
+        async with self.database.snapshot() as reader:
+            if self.cursor < 0:
+                self.cursor = await rows.cursor(reader, site_id, gen)
+            due = await rows.due(reader, site_id, gen, self.clock() // DAY_MS, DUE_BATCH)
+            if not due:
+                return 0
+            fold = self._fold()
+            await self.people.load(reader, site_id, gen, {i for kind, i in due if kind == PERSON})
+            for kind, subject_id in due:
+                if kind == VISITOR:
+                    await self._refresh_visitor(reader, fold, subject_id)
+        midnight = fold.day * DAY_MS
+        for kind, subject_id in due:
+            person = self.people.persons.get(subject_id) if kind == PERSON else None
+            if person is not None:
+                fold.judge(person, Cause(seq=0, at=midnight))
+        try:
+            fold.finish()
+            await self._write(self.cursor, self.cursor, fold.changes)
+        except BaseException:
+            self.forget()
+            raise
+        return len(due)
+
+    async def _refresh_visitor(self, reader: Reader, fold: Fold, visitor_id: int) -> None:
+        site_id, gen = self.site.site_id, self.site.generation
+        sessions = await rows.visitor_sessions(reader, site_id, gen, visitor_id)
+        if sessions:
+            parts = await read_parts(reader, site_id, gen, sessions)
+            fold.put_visitor_subject(visitor_id, ordered(parts.values()))
+
+
+class Projector:
+    """One projector per site, taking turns in one task."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        metrics: Metrics,
+        agents: Agents,
+        clock: Callable[[], int],
+        sites: Callable[[], Sequence[Site]],
+    ) -> None:
+        self.database = database
+        self.writer = writer
+        self.metrics = metrics
+        self.agents = agents
+        self.clock = clock
+        self.sites = sites
+        self.moved = asyncio.Event()
+        self._projectors: dict[int, SiteProjector] = {}
+        self._day = 0
+
+    def projector_of(self, site: Site) -> SiteProjector:
+        """The projector of a site as its settings are now."""
+        found = self._projectors.get(site.site_id)
+        if found is None or found.site is not site:
+            found = SiteProjector(site, self.database, self.writer, self.agents, self.clock)
+            self._projectors[site.site_id] = found
+        return found
+
+    async def serve(self) -> None:
+        """Project whatever is appended, until cancelled. A storage fault waits and goes on."""
+        while True:
+            try:
+                passed = await self.round()
+            except (Overloaded, Conflict):
+                await asyncio.sleep(TICK_S)
+                continue
+            if passed:
+                continue
+            self.writer.moved.clear()
+            if await self.round():
+                continue
+            try:
+                await asyncio.wait_for(self.writer.moved.wait(), TICK_S)
+            except TimeoutError:
+                continue
+
+    async def round(self) -> int:
+        """One batch of every site; how many entries were passed."""
+        passed = 0
+        for site in self.sites():
+            projector = self.projector_of(site)
+            count = await projector.advance(self._pause)
+            passed += count
+            if count:
+                self.metrics.projected.inc(count)
+                self._announce()
+            if not count and self.clock() // DAY_MS != self._day:
+                while await projector.refresh_due():
+                    await self._pause()
+        if not passed:
+            self._day = self.clock() // DAY_MS
+        return passed
+
+    async def passed(self, site_id: int, seq: int) -> None:
+        """Wait until the projector of a site has passed an entry."""
+        while (known := self._projectors.get(site_id)) is None or known.cursor < seq:
+            moved = self.moved
+            await moved.wait()
+
+    def _announce(self) -> None:
+        self.moved.set()
+        self.moved = asyncio.Event()
+
+    async def _pause(self) -> None:
+        """Let others run; where events wait to be stored, for longer."""
+        await asyncio.sleep(0.003 if self.writer.busy else 0)

@@ -1,0 +1,204 @@
+"""Sessions: a visitor's events with no gap over 30 minutes, cut by a new campaign.
+
+A session is also cut where another person claims the visitor; `visitor` does that.
+"""
+
+from typing import Any
+
+from server.model import DAY_MS, SESSION_GAP_MS, Kind
+from server.project.seen import Seen
+from server.project.signals import Fact, Hit, Matcher, SessionSignals
+
+#: The kinds that open a session. Engagement is the echo of a page view; consent, confirmations and
+#: mail opens happen without anybody reading.
+OPENERS = frozenset(
+    {
+        Kind.PAGE_VIEW,
+        Kind.CLICK,
+        Kind.DOWNLOAD,
+        Kind.FORM_START,
+        Kind.FORM_SUBMIT,
+        Kind.IDENTIFY,
+        Kind.TRACK,
+        Kind.EMAIL_CLICK,
+    }
+)
+
+
+class Reading:
+    """One page view of a session while engagement for it may still come."""
+
+    __slots__ = ("groups", "ms", "page", "row", "scroll", "seq")
+
+    def __init__(self, seen: Seen) -> None:
+        self.seq = seen.seq
+        self.page = seen.page
+        self.groups = seen.groups
+        self.row = (seen.at, seen.q, seen.seq)
+        self.ms = 0
+        self.scroll = 0
+
+
+def gone(end_at: int, at: int) -> bool:
+    """Whether a session that last moved at `end_at` is over at `at`."""
+    return at - end_at > SESSION_GAP_MS
+
+
+def new_campaign(utm: str, seen: Seen) -> bool:
+    """A page view from outside whose UTM tuple differs from the session's.
+
+    A reload, an own-host link with UTM, and a new click id under the same tuple do not cut.
+    """
+    return (
+        seen.kind is Kind.PAGE_VIEW
+        and bool(seen.utm)
+        and seen.utm != utm
+        and (seen.external or not seen.referrer)
+    )
+
+
+class Session:
+    """One session while its visitor is in memory."""
+
+    __slots__ = (
+        "browser",
+        "campaign",
+        "channel",
+        "company",
+        "country",
+        "device",
+        "end_at",
+        "engaged_ms",
+        "events",
+        "evidence",
+        "exit_page",
+        "hits",
+        "known_as",
+        "landing",
+        "language",
+        "leads",
+        "level",
+        "medium",
+        "next_start",
+        "os",
+        "page_views",
+        "person_id",
+        "prev_end",
+        "readings",
+        "reason",
+        "referrer",
+        "session_id",
+        "signals",
+        "source",
+        "start_at",
+        "submitted",
+        "told",
+        "utm",
+        "visitor_id",
+        "written",
+    )
+
+    def __init__(self, seen: Seen, prev_end: int) -> None:
+        self.session_id = self.known_as = seen.seq  # the id its person knows it by
+        self.visitor_id = seen.visitor_id
+        self.person_id = 0
+        self.evidence = 0  # seq of the claim that made it owned
+        self.level = 0
+        self.reason = ""
+        self.start_at = self.end_at = seen.at
+        self.prev_end = prev_end  # end of the visitor's session before, -1 if none
+        self.next_start = 0  # start of the session after, 0 if none yet
+        self.page_views = self.events = self.engaged_ms = self.leads = 0
+        self.landing = self.exit_page = ""
+        self.source, self.medium = seen.source, seen.medium
+        self.campaign, self.channel = seen.campaign, seen.channel
+        self.referrer, self.utm = seen.referrer, seen.utm
+        self.country, self.company = seen.country, seen.company
+        self.device, self.browser, self.os = seen.device, seen.browser, seen.os
+        self.language = seen.language
+        self.hits: list[Hit] = []
+        self.signals = SessionSignals()
+        self.readings: dict[bytes, Reading] = {}
+        self.submitted: set[tuple[str, Any]] = set()
+        self.written: dict[tuple[str, int, str], int] = {}  # what the rollups hold of it
+        self.told: tuple[tuple[Hit, ...], tuple[Hit, ...]] = ((), ())  # signals in the tables
+
+    def take(self, seen: Seen, purpose: str, matcher: Matcher) -> tuple[Hit, ...]:
+        """Count one event of this session; the signals it gave."""
+        self.session_id = min(self.session_id, seen.seq)
+        self.events += 1
+        if not gone(self.end_at, seen.at):
+            self.end_at = max(self.end_at, seen.at)
+        if seen.kind is Kind.PAGE_VIEW:
+            self._view(seen)
+        repeated = seen.kind is Kind.FORM_SUBMIT and self._submit(seen, purpose)
+        if repeated:
+            return ()
+        hits = self.signals.step(matcher, self._fact(seen, purpose))
+        self.hits.extend(hits)
+        return hits
+
+    def _view(self, seen: Seen) -> None:
+        self.page_views += 1
+        if not self.landing:
+            self.landing = seen.page
+            if not self.channel:
+                self.source, self.medium = seen.source, seen.medium
+                self.campaign, self.channel = seen.campaign, seen.channel
+                self.referrer, self.utm = seen.referrer, seen.utm
+            self.language = self.language or seen.language
+        self.exit_page = seen.page
+        self.readings[seen.event_id] = Reading(seen)
+
+    def _submit(self, seen: Seen, purpose: str) -> bool:
+        """The first submission of (form, identifier) counts; later ones are the same one."""
+        ids = seen.data.get("ids") or {}
+        key = (seen.data.get("form", ""), ids.get("email") or ids.get("phone") or "")
+        if key in self.submitted:
+            return True
+        self.submitted.add(key)
+        if purpose == "lead":
+            self.leads += 1
+        return False
+
+    def _fact(self, seen: Seen, purpose: str) -> Fact:
+        data = seen.data
+        reading = self.readings.get(seen.page_view) if seen.page_view else None
+        if seen.kind is Kind.ENGAGEMENT and reading is not None:
+            return self._read_on(seen, reading)
+        return Fact(
+            seq=seen.seq,
+            at=seen.at,
+            kind=seen.kind,
+            page=seen.page,
+            groups=seen.groups,
+            form=data.get("form", "") if data else "",
+            purpose=purpose,
+            ms=data.get("ms", 0) if data else 0,
+            scroll=data.get("scroll", 0) if data else 0,
+            name=data.get("name", "") if data else "",
+            href=data.get("href", "") if data else "",
+            page_seq=seen.seq,
+        )
+
+    def _read_on(self, seen: Seen, reading: Reading) -> Fact:
+        """Engagement says how long and how deep so far: the maxima of the page view are kept."""
+        ms = seen.data.get("ms", 0)
+        self.engaged_ms += max(0, ms - reading.ms)
+        reading.ms = max(reading.ms, ms)
+        reading.scroll = max(reading.scroll, seen.data.get("scroll", 0))
+        return Fact(
+            seq=seen.seq,
+            at=seen.at,
+            kind=seen.kind,
+            page=reading.page,
+            groups=reading.groups,
+            ms=reading.ms,
+            scroll=reading.scroll,
+            page_seq=reading.seq,
+        )
+
+
+def day_of(at: int, offset_ms: int = 0) -> int:
+    """Days since 1970-01-01 of a moment, in a zone that far east of UTC."""
+    return (at + offset_ms) // DAY_MS

@@ -1,0 +1,99 @@
+"""A subject's row: what lists, filters and sorts ask of a person or an unowned visitor."""
+
+from collections.abc import Iterable, Sequence
+
+from server.model import STAGE_RANK
+from server.project.people import Part
+from server.project.scoring import Receipt, signals_of
+from server.storage.database import Row
+from server.storage.derived import CONTRIBUTIONS, SUBJECTS, Changes
+
+VISITOR, PERSON = 0, 1
+UNTOLD = {"", "Direct"}
+
+
+def ordered(parts: Iterable[Part]) -> list[Part]:
+    """Sessions in the order they happened."""
+    return sorted(parts, key=lambda part: (part.row.start_at, part.row.session_id))
+
+
+def put_subject(
+    changes: Changes,
+    kind: int,
+    subject_id: int,
+    parts: Sequence[Part],
+    receipt: Receipt,
+    day: int,
+    ruleset: int,
+    stage: str = "other",
+    company: str = "",
+) -> None:
+    """Write the subject and its receipt, line by line. `parts` are in order, at least one."""
+    changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
+    for number, line in enumerate(receipt.lines):
+        changes.put(
+            CONTRIBUTIONS,
+            (
+                kind,
+                subject_id,
+                number,
+                line.rule,
+                line.axis,
+                line.points,
+                line.base,
+                line.factor,
+                line.at,
+                line.seq,
+                line.expires,
+            ),
+        )
+    head: Row = (
+        kind,
+        subject_id,
+        receipt.score,
+        receipt.fit,
+        receipt.engagement,
+        receipt.grade,
+        day,
+        receipt.next_change_day or 0,
+        ruleset,
+        STAGE_RANK[stage],
+    )
+    signals = " ".join(signals_of(receipt))
+    changes.put(SUBJECTS, (*head, *_seen(parts), *_touches(parts, company), signals))
+
+
+def drop_subject(changes: Changes, kind: int, subject_id: int) -> None:
+    """A visitor without unowned sessions is no subject."""
+    changes.drop(SUBJECTS, "kind = $3 AND subject_id = $4", kind, subject_id)
+    changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
+
+
+def _seen(parts: Sequence[Part]) -> Row:
+    return (
+        parts[0].row.start_at,
+        max(part.row.end_at for part in parts),
+        len(parts),
+        sum(part.row.page_views for part in parts),
+    )
+
+
+def _touches(parts: Sequence[Part], company: str) -> Row:
+    """First touch, touch at becoming lead, last touch that was not direct; country and company."""
+    first = next((p.row for p in parts if p.row.channel), parts[0].row)
+    lead = next((p.row for p in parts if p.row.leads), None)
+    last = next((p.row for p in reversed(parts) if p.row.channel not in UNTOLD), first)
+    country = next((p.row.country for p in reversed(parts) if p.row.country), "")
+    by_address = next((p.row.company for p in reversed(parts) if p.row.company), "")
+    return (
+        first.source,
+        first.medium,
+        first.campaign,
+        first.channel,
+        lead.source if lead else "",
+        lead.channel if lead else "",
+        last.source,
+        last.channel,
+        country,
+        company or by_address,
+    )

@@ -1,0 +1,1 @@
+"""The edges: collect doors, JSON API, pages."""

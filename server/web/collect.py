@@ -1,0 +1,201 @@
+"""`POST /e`: raw ASGI in front of the router, because every visitor's browser calls it.
+
+Read → decode → pipeline → writer; the 2xx leaves after the commit, never before.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.errors import BadRequest, HandraiseError, Overloaded, Refusal, TooLarge
+from server.ingest import limits
+from server.ingest.payload import Envelope, decode, inflate
+from server.ingest.pipeline import Arrival, Reading, read_batch
+from server.model import Class, Door, Site
+from server.web.address import client_address
+from server.web.problems import problem_body
+from server.web.state import State
+
+CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"Handraise-Dropped, Retry-After"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+PREFLIGHT = [
+    *CORS,
+    (b"access-control-allow-methods", b"POST, OPTIONS"),
+    (b"access-control-allow-headers", b"Content-Type, Content-Encoding, Authorization"),
+    (b"access-control-max-age", b"86400"),
+]
+JSON = (b"content-type", b"application/json")
+PROBLEM = (b"content-type", b"application/problem+json")
+ONE = b'{"accepted":1,"duplicates":0,"dropped":[]}'
+#: Reasons that are never told in public: they would say who was here.
+SECRET_REASONS = frozenset({Refusal.TOMBSTONE})
+
+
+class Answer(NamedTuple):
+    """What a batch came to; `dropped` is (event id, reason)."""
+
+    accepted: int
+    duplicates: int
+    dropped: list[tuple[str, Refusal]]
+
+    def body(self) -> bytes:
+        if self.accepted == 1 and not self.duplicates and not self.dropped:
+            return ONE
+        shape = {
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "dropped": [{"id": name, "reason": str(reason)} for name, reason in self.dropped],
+        }
+        return msgspec.json.encode(shape)
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The request's body. Raises `TooLarge` at the limit, `BadRequest` after the deadline."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        _bounded(len(body), limit)
+        return body
+    parts, size = [body], len(body)
+    try:
+        async with asyncio.timeout(limits.BODY_SECONDS):
+            while message.get("more_body"):
+                _bounded(size, limit)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BadRequest("the client went away", code="gone")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+    except TimeoutError as error:
+        raise BadRequest("the body took too long to arrive", code="too_slow") from error
+    _bounded(size, limit)
+    return b"".join(parts)
+
+
+def _bounded(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge(f"a batch is at most {limit} bytes")
+
+
+async def accept(state: State, site: Site | None, arrival: Arrival, wire: Envelope) -> Answer:
+    """Read a batch, store it, count what was refused. Raises `Forbidden` for an unknown key."""
+    return await store(state, site, arrival, read_batch(site, arrival, wire, state.tools))
+
+
+async def store(state: State, site: Site | None, arrival: Arrival, reading: Reading) -> Answer:
+    """Store what was read; the answer is made after the commit."""
+    assert site is not None  # noqa: S101 - read_batch refuses an unknown site
+    dropped = reading.refused
+    accepted = duplicates = 0
+    if reading.events:
+        seqs = await state.writer.append(site.site_id, reading.events)
+        for event, seq in zip(reading.events, seqs, strict=True):
+            if seq > 0:
+                accepted += 1
+                if event.class_ is not Class.HUMAN:
+                    state.refused.classified(
+                        site.site_id, event.class_, event.reason, arrival.received, event.url
+                    )
+            elif seq == 0:
+                duplicates += 1
+            else:
+                dropped.append((event.event_id.hex(), Refusal.UNSTORABLE))
+    for _, reason in dropped:
+        sample = {"origin": arrival.origin[: limits.HEADER_ORIGIN], "door": arrival.door.name}
+        state.refused.add(site.site_id, str(reason), arrival.received, sample)
+    told = [(name, reason) for name, reason in dropped if reason not in SECRET_REASONS]
+    return Answer(accepted + len(dropped) - len(told), duplicates, told)
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    """Headers, lower-cased, the first of each name."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return found
+
+
+def arrival_of(
+    state: State, scope: Scope, headers: Mapping[str, str], door: Door = Door.COLLECT
+) -> Arrival:
+    """What the request itself tells. The address is only taken where it can be looked up."""
+    address = ""
+    if state.settings.geo_database:
+        settings = state.settings
+        peer = (scope.get("client") or ("",))[0]
+        address = client_address(peer, headers, settings.trusted_proxies, settings.client_ip_header)
+    return Arrival(
+        received=state.clock(),
+        door=door,
+        user_agent=headers.get("user-agent", ""),
+        origin=headers.get("origin", ""),
+        referer=headers.get("referer", ""),
+        address=address,
+        gpc=headers.get("sec-gpc") == "1",
+        secret=door is Door.API,
+    )
+
+
+class Collect:
+    """The collect endpoint, in front of the rest of the app."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/e":
+            await self.app(scope, receive, send)
+            return
+        method = scope["method"]
+        if method == "OPTIONS":
+            await _send(send, 204, PREFLIGHT, b"")
+        elif method != "POST":
+            await _problem(send, HandraiseError("send events by POST", code="method"), 405)
+        else:
+            await self._collect(scope, receive, send)
+
+    async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = self.state
+        try:
+            body = await read_body(receive, limits.BODY_BYTES)
+            wire, unread = decode(inflate(body))
+            site = state.sites.by_key.get(wire.k)
+            arrival = arrival_of(state, scope, header_map(scope))
+            reading = read_batch(site, arrival, wire, state.tools)
+            reading.refused.extend(unread)
+            answer = await store(state, site, arrival, reading)
+        except HandraiseError as error:
+            if isinstance(error, Overloaded):
+                state.metrics.overloaded.inc()
+            await _problem(send, error, error.status)
+            return
+        headers = [*CORS, JSON]
+        if answer.dropped:
+            reasons = ", ".join(sorted({str(reason) for _, reason in answer.dropped}))
+            headers.append((b"handraise-dropped", reasons.encode("ascii")))
+        await _send(send, 202, headers, answer.body())
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    start: Message = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [*headers, (b"content-length", str(len(body)).encode())],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _problem(send: Send, error: HandraiseError, status: int) -> None:
+    headers = [*CORS, PROBLEM]
+    if isinstance(error, Overloaded):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    await _send(send, status, headers, problem_body(status, error.code, error.detail))

@@ -1,0 +1,120 @@
+"""Everything a request may use, made once by `create_app`. Nothing here is global."""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from server.errors import Forbidden, NotFound, Unauthorised
+from server.ingest.pipeline import Tools
+from server.metrics import Metrics
+from server.model import Class, Site
+from server.project.projector import Projector
+from server.settings import Settings
+from server.storage import refusals, sites, tokens
+from server.storage.database import Database, ScriptMaker
+from server.storage.tokens import Token
+from server.storage.writer import Writer
+
+HOUR_MS = 3_600_000
+
+
+class Sites:
+    """The sites in memory, by id and by public key. Replaced whole after a change."""
+
+    def __init__(self) -> None:
+        self.all: list[Site] = []
+        self.by_id: dict[int, Site] = {}
+        self.by_key: dict[str, Site] = {}
+
+    def replace(self, found: list[Site]) -> None:
+        """Keep the very same object for a site that did not change: caches hang on it."""
+        self.all = [old if (old := self.by_id.get(s.site_id)) == s else s for s in found]
+        self.by_id = {site.site_id: site for site in self.all}
+        self.by_key = {key: site for site in self.all for key in site.keys}
+
+    def get(self, site_id: str) -> Site:
+        """Raises `NotFound`; the same for a site that is not there and one that is not yours."""
+        site = self.by_id.get(int(site_id)) if site_id.isdigit() and len(site_id) < 16 else None
+        if site is None:
+            raise NotFound("no such site")
+        return site
+
+
+class Refused:
+    """Counts of what was refused or set aside, on the way to their table."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.counts: Counter[tuple[int, str, int]] = Counter()
+        self.samples: dict[tuple[int, str], list[tuple[int, str]]] = {}
+
+    def add(self, site_id: int, reason: str, now: int, sample: dict[str, Any]) -> None:
+        """Count one; `sample` holds nothing personal. Ten samples of a reason wait at most."""
+        self.metrics.refused.labels(reason).inc()
+        self.counts[site_id, reason, now // HOUR_MS] += 1
+        waiting = self.samples.setdefault((site_id, reason), [])
+        if len(waiting) < 10:
+            waiting.append((now, msgspec.json.encode(sample).decode()))
+
+    def classified(self, site_id: int, class_: Class, reason: str, now: int, url: str) -> None:
+        """An event that was stored and kept out of the figures."""
+        self.add(site_id, f"class_{class_.name.lower()}", now, {"reason": reason, "url": url})
+
+    def take(self) -> ScriptMaker | None:
+        """The script that writes what waits, or None."""
+        if not self.counts:
+            return None
+        counts, samples = self.counts, self.samples
+        self.counts, self.samples = Counter(), {}
+        return lambda: refusals.add(counts, samples)
+
+
+@dataclass
+class State:
+    """`app.state.handraise`. `clock` is UTC ms. `secret` signs cookies and form tokens."""
+
+    settings: Settings
+    database: Database
+    writer: Writer
+    projector: Projector
+    metrics: Metrics
+    tools: Tools
+    clock: Callable[[], int]
+    secret: str
+    sites: Sites = field(default_factory=Sites)
+    tokens: dict[bytes, Token] = field(default_factory=dict)
+    ready: bool = False
+    base_url: str = ""  # where visitors reach this server, once it listens
+
+    def __post_init__(self) -> None:
+        self.refused = Refused(self.metrics)
+
+    async def reload(self) -> None:
+        """Read sites and tokens again, after a change of either."""
+        async with self.database.snapshot() as reader:
+            self.sites.replace(await sites.all_sites(reader))
+            self.tokens = await tokens.live(reader)
+
+    def token_of(self, bearer: str) -> Token:
+        """Raises `Unauthorised`. Tokens are found by their hash, so timing tells nothing."""
+        token = self.tokens.get(tokens.token_hash(bearer)) if bearer else None
+        if token is None:
+            raise Unauthorised("send a valid token: Authorization: Bearer hr_…")
+        return token
+
+    def site_for(self, token: Token, site_id: str, scope: str) -> Site:
+        """The site of a path, if the token is one of that site and of that scope."""
+        if str(token.site_id) != site_id:
+            raise NotFound("no such site")
+        if not token.allows(scope):
+            raise Forbidden(f"this token has the scope {token.scope}; {scope} is needed")
+        return self.sites.get(site_id)
+
+
+def new_secret() -> str:
+    """The server's own secret: 256 random bits, made at first start, file mode 0600."""
+    return secrets.token_urlsafe(32)

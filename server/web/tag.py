@@ -1,0 +1,68 @@
+"""The script tag's file: `GET /h/{key}.js`, and the plain `GET /h.js` with `data-` attributes."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.errors import NotFound
+from server.model import Site
+from server.web.state import State
+from server.web.widget import widget_file
+
+#: Short, so that a changed setting arrives; the ETag makes the next request an empty answer.
+CACHE = "public, max-age=300, stale-while-revalidate=86400"
+
+
+def widget_config(site: Site) -> dict[str, Any]:
+    """The settings a page needs, defaults left out to keep the file small."""
+    settings = site.settings
+    forms = {
+        rule.key: {
+            name: value
+            for name, value in (
+                ("deny", list(rule.deny)),
+                ("ignore", int(not rule.allow or rule.purpose in {"search", "login"})),
+            )
+            if value
+        }
+        for rule in settings.forms
+    }
+    config: dict[str, Any] = {"key": site.keys[0], **settings.widget}
+    if settings.consent != "on":
+        config["consent"] = settings.consent
+    if not settings.honour_gpc:
+        config["gpc"] = False
+    if any(forms.values()):
+        config["forms"] = {key: rule for key, rule in forms.items() if rule}
+    return config
+
+
+def tag_routes(state: State) -> list[Route]:
+    def answer(request: Request, config: dict[str, Any]) -> Response:
+        file = widget_file(config, request.headers.get("accept-encoding", ""))
+        headers = {
+            "ETag": file.etag,
+            "Cache-Control": CACHE,
+            "Vary": "Accept-Encoding",
+            "Access-Control-Allow-Origin": "*",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.headers.get("if-none-match") == file.etag:
+            return Response(status_code=304, headers=headers)
+        if file.encoding:
+            headers["Content-Encoding"] = file.encoding
+        return Response(file.body, headers=headers, media_type="text/javascript")
+
+    async def of_site(request: Request) -> Response:
+        site = state.sites.by_key.get(request.path_params["key"])
+        if site is None:
+            raise NotFound("no site has this key", code="unknown_key")
+        return answer(request, widget_config(site))
+
+    async def plain(request: Request) -> Response:
+        return answer(request, {})
+
+    return [Route("/h/{key}.js", of_site), Route("/h.js", plain)]
