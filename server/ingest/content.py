@@ -14,6 +14,7 @@ from server.ingest import limits
 from server.ingest.emails import is_reserved, normalise_email, normalise_phone, normalise_user_id
 from server.ingest.fields import FormData, read_form, read_traits
 from server.ingest.payload import TooComplex, decode_data, tidy
+from server.ingest.private import is_secret_name, mask_cards
 from server.ingest.urls import read_url
 from server.model import Flag, FormRule, Kind, Site
 
@@ -179,7 +180,16 @@ def _track(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
     if not name:
         return Refusal.UNPARSABLE
     props = data.get("props")
-    return Content(data=_json({"name": name, "props": props if isinstance(props, dict) else {}}))
+    return Content(data=_json({"name": name, "props": _safe(props) if isinstance(props, dict) else {}}))
+
+
+def _safe(value: Any) -> Any:
+    """Properties without secrets by name, at every depth, and with card numbers masked."""
+    if isinstance(value, dict):
+        return {key: _safe(item) for key, item in value.items() if not is_secret_name(key)}
+    if isinstance(value, list):
+        return [_safe(item) for item in value]
+    return mask_cards(value) if isinstance(value, str) else value
 
 
 def _identify(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:

@@ -6,7 +6,6 @@ EVENT_BYTES = 32_000
 BATCH_EVENTS = 1_000
 URL = 2_048
 TITLE = 300
-AGENT = 512
 NAME = 200  # track names, form keys, property keys
 STRING = 8_000  # one property
 PROPERTIES = 1_000  # keys and items of one event, at every depth together

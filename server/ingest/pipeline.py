@@ -15,7 +15,7 @@ import msgspec
 
 from server.errors import Forbidden, Refusal
 from server.ingest import limits
-from server.ingest.agents import Agent, Agents
+from server.ingest.agents import Agent, Agents, tidy_agent
 from server.ingest.consent import WORDS, verdict
 from server.ingest.content import read_content
 from server.ingest.geo import Geo
@@ -174,7 +174,7 @@ def read_agent(batch: Batch) -> Refusal | None:
     if batch.arrival.secret and not text.startswith("Mozilla/"):
         return None
     batch.agent = batch.tools.agents.read(text)
-    batch.agent_text = tidy(text, limits.AGENT)
+    batch.agent_text = tidy_agent(text)
     return None
 
 

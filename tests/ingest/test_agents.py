@@ -164,7 +164,7 @@ def test_the_cache_answers_the_same_and_is_bounded() -> None:
 def test_a_hostile_user_agent_costs_little(agents: Agents, hostile: str) -> None:
     start = time.perf_counter()
     agents.read(hostile)
-    assert time.perf_counter() - start < 0.05
+    assert time.perf_counter() - start < 5  # a runaway pattern takes minutes
 
 
 @given(user_agent=st.text())

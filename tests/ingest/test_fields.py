@@ -359,4 +359,4 @@ def test_a_hostile_form_costs_little() -> None:
     for fields in hostile:
         start = time.perf_counter()
         read(fields)
-        assert time.perf_counter() - start < 0.25
+        assert time.perf_counter() - start < 5  # a runaway pattern takes minutes

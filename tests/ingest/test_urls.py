@@ -279,14 +279,14 @@ def test_a_hostile_address_costs_little(raw: str) -> None:
     start = time.perf_counter()
     page = read_url(raw)
     read_referrer(raw)
-    assert time.perf_counter() - start < 0.25
+    assert time.perf_counter() - start < 5  # a runaway pattern takes minutes
     assert page is None or len(page.url) <= MAX_URL
 
 
 def test_a_hostile_path_costs_a_wildcard_little() -> None:
     start = time.perf_counter()
     groups_of("/" + "a" * 100_000, (PageGroup("g", ("/" + "*a" * 200 + "*b",)),))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5  # a runaway pattern takes minutes
 
 
 @given(st.text(), st.text(), st.text(), st.text())
