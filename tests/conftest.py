@@ -1,0 +1,72 @@
+"""Fixtures of every test: the event loop, and both databases behind one name."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.storage.database import Database
+from tests.engines import (
+    CannotStart,
+    Cluster,
+    Place,
+    cluster,
+    opened,
+    postgres_place,
+    postgres_version,
+    sqlite_place,
+)
+
+MISSING = "PostgreSQL cannot start here: "
+
+
+def pytest_report_header() -> str:
+    return f"databases: SQLite {sqlite3.sqlite_version}, PostgreSQL {postgres_version()}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Half of the tests not run is nothing to pass over in silence."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr) for report in skipped if MISSING in str(report.longrepr)]
+    if reasons:
+        reason = reasons[0].split(MISSING)[1].strip("')\n ")
+        terminalreporter.write_line(
+            f"PostgreSQL tests skipped: {len(reasons)} ({reason})", red=True
+        )
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Cluster | CannotStart]:
+    """The server of this test process, started by the first test that needs it."""
+    with ExitStack() as stack:
+        try:
+            server: Cluster | CannotStart = stack.enter_context(cluster())
+        except CannotStart as error:
+            server = error
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where the test's database lies; parametrise indirectly with one engine if only it matters."""
+    if request.param == "sqlite":
+        return sqlite_place(tmp_path)
+    server = request.getfixturevalue("postgres_server")
+    if isinstance(server, CannotStart):
+        pytest.skip(f"{MISSING}{server}")
+    return postgres_place(server)
+
+
+@pytest.fixture
+async def database(place: Place) -> AsyncIterator[Database]:
+    """An open, migrated, empty database, on each engine in turn."""
+    async with opened(place) as ready:
+        yield ready

@@ -1,0 +1,153 @@
+"""A site under test: browsers send batches, the projector passes them, tables are read back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from server.ingest.agents import Agents
+from server.ingest.geo import Geo
+from server.ingest.payload import decode, write_id
+from server.ingest.pipeline import Arrival, Tools, read_batch
+from server.metrics import Metrics
+from server.model import Door, FormRule, Site, SiteSettings
+from server.project.projector import Projector
+from server.storage import sites
+from server.storage.database import Database, Row
+from server.storage.writer import Writer
+
+#: A Wednesday noon: days and hours are easy to count from here.
+NOON = 20_760 * 86_400_000 + 12 * 3_600_000
+MIN, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/142.0.0.0 Safari/537.36"
+)
+SETTINGS = SiteSettings(forms=(FormRule("demo"), FormRule("newsletter", purpose="newsletter")))
+AGENTS = Agents()
+
+
+class Browser:
+    """One visitor's browser on the site."""
+
+    def __init__(self, world: "World", number: int) -> None:
+        self.world = world
+        self.visitor = write_id(number.to_bytes(16, "big"))
+        self.q = 0
+
+    def event(self, kind: str, path: str = "/", **more: Any) -> dict[str, Any]:
+        """One wire event now; `more` are wire fields."""
+        self.q += 1
+        number = self.world.next_number()
+        return {
+            "i": write_id(self.world.now.to_bytes(6, "big") + number.to_bytes(10, "big")),
+            "y": kind,
+            "t": self.world.now,
+            "u": f"https://acme.example{path}",
+            "q": self.q,
+        } | more
+
+    async def send(self, *events: dict[str, Any], **envelope: Any) -> list[int]:
+        return await self.world.send({"v": self.visitor, "e": list(events)} | envelope)
+
+    async def view(self, path: str, minutes: float = 1, **more: Any) -> dict[str, Any]:
+        """Open a page, then let time pass."""
+        event = self.event("page_view", path, n=path.strip("/").title() or "Home", **more)
+        await self.send(event)
+        self.world.now += int(minutes * MIN)
+        return event
+
+    async def read(self, path: str, ms: int = 70_000, scroll: int = 90) -> None:
+        """Open a page and read it."""
+        view = await self.view(path, ms / MIN)
+        await self.send(self.event("engagement", path, p=view["i"], d={"ms": ms, "scroll": scroll}))
+
+    async def submit(self, form: str, path: str = "/demo", **fields: str) -> dict[str, Any]:
+        event = self.event("form_submit", path, d={"form": form, "fields": fields})
+        await self.send(event)
+        return event
+
+
+class World:
+    """One site on one database; time is what the test says."""
+
+    def __init__(self, database: Database, settings: SiteSettings) -> None:
+        self.database = database
+        self.settings = settings
+        self.now = NOON
+        self.metrics = Metrics()
+        self.writer = Writer(database, self.metrics)
+        self.tools = Tools(AGENTS, Geo.open(None))
+        self.site: Site
+        self._number = 0
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def browser(self, number: int = 1) -> Browser:
+        return Browser(self, number)
+
+    async def send(self, envelope: dict[str, Any], *, secret: bool = False) -> list[int]:
+        """One batch through decode, pipeline and writer; a seq each, 0 for a duplicate."""
+        body = {"k": "k1", "t": self.now, "s": "abcdefghijk"} | envelope
+        wire, _ = decode(json.dumps(body).encode())
+        door = Door.API if secret else Door.COLLECT
+        arrival = Arrival(received=self.now, user_agent=CHROME, door=door, secret=secret)
+        reading = read_batch(self.site, arrival, wire, self.tools)
+        assert reading.refused == []
+        return await self.writer.append(self.site.site_id, reading.events)
+
+    def fresh_projector(self) -> Projector:
+        """A projector without memory, as after a restart."""
+        return Projector(
+            self.database, self.writer, self.metrics, AGENTS, lambda: self.now, lambda: [self.site]
+        )
+
+    async def project(self, projector: Projector | None = None) -> Projector:
+        """Project until nothing is left."""
+        projector = projector or self.fresh_projector()
+        while await projector.round():
+            pass
+        return projector
+
+    async def rows(self, table: str, columns: str, where: str = "site_id = 1") -> list[Row]:
+        return await self.database.fetch(
+            f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {columns}"
+        )
+
+    async def derived(self) -> dict[str, list[Row]]:
+        """Every derived table, for comparing one history with another."""
+        tables = {
+            "sessions": "session_id, visitor_id, person_id, start_at, end_at, page_views, events,"
+            " engaged_ms, leads, landing, exit_page, source, channel",
+            "session_events": "visitor_id, at, q, seq, session_id, kind, ms, scroll",
+            "signals": "session_id, rule, seq, key, at, pending",
+            "subjects": "kind, subject_id, score, fit, engagement, stage, first_seen, last_seen,"
+            " sessions, page_views, source, channel, signals",
+            "persons": "person_id, email, name, company, level, created_at",
+            "identifiers": "type, value, person_id, level, at, seq",
+            "links": "visitor_id, evidence, person_id, from_at, to_at, level, state, reason",
+            "traits": "person_id, name, seq, value, level, at",
+            "contributions": "kind, subject_id, line, rule, points, base, factor, at, seq",
+            "claims": "visitor_id, seq, type, value, level",
+        }
+        found = {name: await self.rows(name, columns) for name, columns in tables.items()}
+        found["rollups"] = await self.rows("rollups", "name, day, key, value", "value <> 0")
+        return found
+
+
+@asynccontextmanager
+async def tracking(database: Database, settings: SiteSettings = SETTINGS) -> AsyncIterator[World]:
+    """A world with its writer running."""
+    world = World(database, settings)
+    writing = asyncio.create_task(world.writer.serve())
+    try:
+        world.site = await world.writer.run(
+            lambda: sites.add("Acme", "k1", "secret", settings, NOON)
+        )
+        yield world
+    finally:
+        world.writer.close()
+        await writing
