@@ -32,13 +32,13 @@ from server.storage.database import Database
 from server.storage.migrate import migrate
 from server.storage.sqlite import SqliteDatabase
 from server.storage.writer import Writer
-from server.web.api import post_events
 from server.web.collect import Collect
 from server.web.doors import Doors
 from server.web.headers import SecurityHeaders
 from server.web.health import health_routes
 from server.web.mount import api_routes, page_routes
 from server.web.problems import on_error, on_http_error
+from server.web.server_events import post_events
 from server.web.state import State, new_secret
 from server.web.tag import tag_routes
 
@@ -258,7 +258,7 @@ async def running(app: Handraise) -> AsyncIterator[Handraise]:
 
 
 def sqlite_warning() -> str:
-    """A sentence about SQLite's WAL-reset defect where it applies; our one-writer shape avoids it."""
+    """A note on SQLite's WAL-reset defect where it applies; one writing connection avoids it."""
     version = sqlite3.sqlite_version_info
-    fixed = version >= (3, 51, 3) or version[:2] in {(3, 44), (3, 50)} and version[2] >= 6
+    fixed = version >= (3, 51, 3) or (version[:2] in {(3, 44), (3, 50)} and version[2] >= 6)
     return "" if fixed else "(has the WAL-reset defect; one writing connection keeps clear of it)"

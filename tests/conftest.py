@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from server.app import Handraise, running
+from server.settings import Settings
 from server.storage.database import Database
 from tests.engines import (
     CannotStart,
@@ -69,4 +71,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 async def database(place: Place) -> AsyncIterator[Database]:
     """An open, migrated, empty database, on each engine in turn."""
     async with opened(place) as ready:
+        yield ready
+
+
+@pytest.fixture
+async def app(place: Place, tmp_path: Path) -> AsyncIterator[Handraise]:
+    """The whole program, started, on each engine in turn; not listening."""
+    if place.cluster:
+        await place.cluster.empty()
+    settings = Settings(data=str(tmp_path / "data"), disk_floor_mb=1)
+    async with running(Handraise(settings, database=place.make())) as ready:
         yield ready

@@ -154,7 +154,7 @@ def _greet(state: State, found: FirstRun, demo_url: str) -> None:
     if demo_url:
         lines.append(f"  demo site      {demo_url}   (open it, read pricing, send the demo form)")
     if found.link:
-        lines.append(f"  your people    {state.base_url}{found.link}   (opens once, within a day)")
+        lines.append(f"  your people    {found.link}   (opens once, within a day)")
     else:
         lines.append("  your people    run `handraise link` for a new one-time link")
     if found.token:

@@ -146,7 +146,8 @@ class Fold:
             seen.kind is Kind.TRACK and seen.data.get("name") in self.site.settings.product_events
         )
         self._join(session)
-        if not (step.hits or step.claim or high_intent or product):
+        opened = session.events == 1  # coming back is a signal without a hit
+        if not (step.hits or step.claim or high_intent or product or opened):
             return
         cause = Cause(
             seq=seen.seq,

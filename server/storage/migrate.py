@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from typing import NamedTuple
 
-from server.errors import SchemaError
+from server.errors import DataError, SchemaError
 from server.storage.database import Database, Query, Script
 
 MACROS = {
@@ -67,17 +67,25 @@ def pending(applied: dict[int, tuple[str, str]], known: list[Migration]) -> list
     return [migration for migration in known if migration.version not in applied]
 
 
-def _apply(migration: Migration, engine: str) -> Script[None]:
-    for statement in migration.statements(engine):
-        yield Query(statement)
-    yield Query(
-        "INSERT INTO schema_versions (version, name, checksum) VALUES ($1, $2, $3)",
+def _apply(migration: Migration, engine: str) -> Script[bool]:
+    """Whether it was applied here. The record comes first: nodes that start at once wait on it."""
+    mine = yield Query(
+        "INSERT INTO schema_versions (version, name, checksum) VALUES ($1, $2, $3)"
+        " ON CONFLICT DO NOTHING RETURNING version",
         (migration.version, migration.name, migration.checksum),
     )
+    for statement in migration.statements(engine) if mine else ():
+        yield Query(statement)
+    return bool(mine)
 
 
 def _read_versions() -> Script[dict[int, tuple[str, str]]]:
-    yield Query(SCHEMA_TABLE)
+    yield Query("SAVEPOINT made")
+    try:
+        yield Query(SCHEMA_TABLE)
+    except DataError:  # another node made it at this moment; "if not exists" does not wait
+        yield Query("ROLLBACK TO made")
+    yield Query("RELEASE made")
     rows = yield Query("SELECT version, name, checksum FROM schema_versions ORDER BY version")
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -88,11 +96,13 @@ async def migrate(database: Database, known: list[Migration] | None = None) -> l
     outcome = (await database.turn([_read_versions]))[0]
     if outcome.error:
         raise outcome.error
-    names = []
+    names: list[str] = []
     for migration in pending(outcome.value, known):
         script = lambda m=migration: _apply(m, database.engine)  # noqa: E731
         outcome = (await database.turn([script]))[0]
         if outcome.error:
             raise outcome.error
+        if not outcome.value:  # another node was faster: see what it left to do
+            return names + await migrate(database, known)
         names.append(migration.name)
     return names

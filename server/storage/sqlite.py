@@ -175,6 +175,10 @@ class SqliteReader:
             if _fault(error):
                 raise Overloaded(f"the database cannot be read: {error}") from error
             raise
+        except asyncio.CancelledError:
+            self.deadline = 0.0  # ends the query under way
+            await self.connection.set_progress_handler(self._late, 2000)  # waits for its thread
+            raise
         finally:
             self.deadline = float("inf")
 
@@ -260,5 +264,5 @@ class SqliteDatabase:
         """`VACUUM INTO` from a read-only connection of its own (it refuses under query_only)."""
         uri = f"{self.path.absolute().as_uri()}?mode=ro"
         async with aiosqlite.connect(uri, uri=True, isolation_level=None) as connection:
-            await connection.execute("PRAGMA wal_autocheckpoint=0")
-            await connection.execute("VACUUM INTO ?", (target,))
+            await connection.execute_fetchall("PRAGMA wal_autocheckpoint=0")
+            await connection.execute_fetchall("VACUUM INTO ?", (target,))

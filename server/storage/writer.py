@@ -163,6 +163,9 @@ class Writer:
             outcomes = await self.database.turn(makers)
         except Overloaded as error:
             outcomes = [Outcome(None, error)] * len(makers)
+        except BaseException:
+            self._appends[:0], self._commands[:0] = taken, commands  # `serve` refuses them
+            raise
         finally:
             self._queued -= sum(len(waiting.events) for waiting in taken)
         self._measure(taken, self.monotonic() - started)

@@ -1,0 +1,224 @@
+"""People as a list, and one person with everything that is known and the receipt of the score."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from server.errors import NotFound
+from server.model import STAGES, Level, Site
+from server.reports import paging
+from server.reports.paging import Paging, Where
+from server.reports.receipts import receipt_of
+from server.reports.shapes import (
+    IdentifierRow,
+    LinkRow,
+    People,
+    PersonDetail,
+    PersonRow,
+    iso,
+    points,
+)
+from server.storage import people as rows
+from server.storage.database import Reader, Row
+
+PERSON = 1
+LINK_STATES = ("active", "quarantined", "ended")
+
+
+class PeopleFilter(NamedTuple):
+    """Which people; what is empty asks nothing. `min_score` is milli-points, `since` ms."""
+
+    stage: str = ""
+    signal: str = ""
+    min_score: int | None = None
+    source: str = ""
+    company: str = ""
+    words: tuple[str, ...] = ()
+    since: int | None = None
+
+
+class Order(NamedTuple):
+    """A sort: `tables` says which table leads, so that its index gives the order."""
+
+    tables: str
+    columns: tuple[str, str]
+    types: tuple[type, type]
+    down: bool
+
+
+_SUBJECTS_LEAD = "subjects s CROSS JOIN persons p"
+ORDERS = {
+    "-score": Order(_SUBJECTS_LEAD, ("s.score", "s.subject_id"), (int, int), down=True),
+    "-last_seen": Order(_SUBJECTS_LEAD, ("s.last_seen", "s.subject_id"), (int, int), down=True),
+    "email": Order(
+        "persons p CROSS JOIN subjects s", ("p.email", "p.person_id"), (str, int), down=False
+    ),
+}
+#: Both tables are bound to the site on their own: CROSS JOIN keeps SQLite to the order written.
+_JOINED = (
+    "s.site_id = $1 AND s.gen = $2 AND p.site_id = $1 AND p.gen = $2 AND s.kind = 1"
+    " AND p.person_id = s.subject_id AND p.merged_into = 0"
+)
+_COLUMNS = (
+    "s.subject_id, p.email, p.name, p.company, s.company, s.stage, s.score, s.fit, s.engagement,"
+    " s.grade, p.level, s.first_seen, s.last_seen, s.sessions, s.page_views, s.source, s.channel,"
+    " s.signals"
+)
+
+
+def people_sql(
+    site: Site, chosen: PeopleFilter, sort: str, page: Paging
+) -> tuple[str, list[object]]:
+    """The statement of one page of the list."""
+    order = ORDERS[sort]
+    where = Where(_JOINED)
+    where.args += [site.site_id, site.generation]
+    if chosen.stage:
+        where.add(f"s.stage = {where.arg(STAGES.index(chosen.stage))}")
+    if chosen.company:
+        exact, low = where.arg(chosen.company), where.arg(chosen.company.lower())
+        where.add(
+            f"(p.company = {exact} OR lower(p.company) = {low} OR p.company_domain = {low}"
+            f" OR s.company = {exact})"
+        )
+    subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
+    for word in chosen.words:
+        low, high = where.arg(word), where.arg(word + "\U0010ffff")
+        where.add(
+            "s.subject_id IN (SELECT w.person_id FROM person_words w WHERE w.site_id = $1"
+            f" AND w.gen = $2 AND w.word >= {low} AND w.word < {high})"
+        )
+    where.past(
+        order.columns, paging.decode(f"people{sort}", page.cursor, order.types), down=order.down
+    )
+    by = ", ".join(f"{column} DESC" if order.down else column for column in order.columns)
+    limit = where.arg(page.limit + 1)
+    sql = f"SELECT {_COLUMNS} FROM {order.tables} WHERE {where} ORDER BY {by} LIMIT {limit}"
+    return sql, where.args
+
+
+def subject_conditions(
+    where: Where, signal: str, min_score: int | None, source: str, since: int | None
+) -> None:
+    """What people and visitors are filtered by alike."""
+    if signal:
+        # Keys stand in one text with spaces between: taking this one out must change it.
+        mark = where.arg(f" {signal} ")
+        where.add(f"replace(' ' || s.signals || ' ', {mark}, '') <> ' ' || s.signals || ' '")
+    if min_score is not None:
+        where.add(f"s.score >= {where.arg(min_score)}")
+    if source:
+        where.add(f"s.source = {where.arg(source)}")
+    if since is not None:
+        where.add(f"s.last_seen >= {where.arg(since)}")
+
+
+async def people(
+    reader: Reader, site: Site, chosen: PeopleFilter, sort: str, page: Paging
+) -> People:
+    """One page of people."""
+    sql, args = people_sql(site, chosen, sort, page)
+    found, more = paging.bound(page.limit, await reader.fetch(sql, *args))
+    items = [_item(row) for row in found]
+    if not more:
+        return People(items=items, next=None)
+    last = found[-1]
+    key = {"-score": last[6], "-last_seen": last[12], "email": last[1]}[sort]
+    return People(items=items, next=paging.encode(f"people{sort}", (key, last[0])))
+
+
+def _item(row: Row) -> PersonRow:
+    return PersonRow(
+        id=f"p{row[0]}",
+        email=row[1],
+        name=row[2],
+        company=row[3] or row[4],
+        stage=STAGES[row[5]],
+        score=points(row[6]),
+        fit=points(row[7]),
+        engagement=points(row[8]),
+        grade=row[9],
+        level=Level(row[10]).word,
+        first_seen=iso(row[11]),
+        last_seen=iso(row[12]),
+        sessions=row[13],
+        page_views=row[14],
+        source=row[15],
+        channel=row[16],
+        signals=row[17].split(),
+    )
+
+
+async def merged_into(reader: Reader, site: Site, person_id: int) -> int:
+    """The person this one was merged into, 0 if none. Raises `NotFound` if nobody has this id."""
+    row = await rows.person(reader, site.site_id, site.generation, person_id)
+    if row is None:
+        raise NotFound("no such person")
+    merged: int = row[6]
+    return merged
+
+
+async def person(reader: Reader, site: Site, person_id: int) -> PersonDetail:
+    """A person as of now. Raises `NotFound`."""
+    found = await reader.fetch(
+        f"SELECT {_COLUMNS}, p.created_at FROM persons p CROSS JOIN subjects s WHERE {_JOINED}"
+        " AND p.person_id = $3",
+        site.site_id,
+        site.generation,
+        person_id,
+    )
+    if not found:
+        raise NotFound("no such person")
+    row = found[0]
+    item = _item(row)
+    return PersonDetail(
+        **{name: getattr(item, name) for name in PersonRow.__struct_fields__},
+        created_at=iso(row[18]),
+        traits=await traits_of(reader, site, person_id),
+        identifiers=await identifiers_of(reader, site, person_id),
+        links=await links_of(reader, site, person_id),
+        receipt=await receipt_of(reader, site, PERSON, person_id),
+    )
+
+
+async def identifiers_of(reader: Reader, site: Site, person_id: int) -> list[IdentifierRow]:
+    found = await rows.identifiers_of(reader, site.site_id, site.generation, person_id)
+    return [
+        IdentifierRow(type=kind, value=value, level=Level(level).word, at=iso(at), event=f"e{seq}")
+        for kind, value, level, at, seq in found
+    ]
+
+
+async def links_of(reader: Reader, site: Site, person_id: int) -> list[LinkRow]:
+    """Which spans of which visitors belong to the person; a claim without a browser has none."""
+    found = await reader.fetch(
+        "SELECT visitor_id, level, state, reason, from_at, to_at, evidence FROM links"
+        " WHERE site_id = $1 AND gen = $2 AND person_id = $3 AND visitor_id > 0"
+        " ORDER BY from_at, visitor_id, evidence",
+        site.site_id,
+        site.generation,
+        person_id,
+    )
+    return [
+        LinkRow(
+            visitor=f"v{visitor_id}",
+            level=Level(level).word,
+            state=LINK_STATES[state],
+            reason=reason,
+            since=iso(from_at),
+            until=iso(to_at) if to_at else None,
+            evidence=f"e{evidence}",
+        )
+        for visitor_id, level, state, reason, from_at, to_at, evidence in found
+    ]
+
+
+async def traits_of(reader: Reader, site: Site, person_id: int) -> dict[str, object]:
+    """The value of each trait that the strongest evidence gives, then the newest."""
+    found = await rows.traits(reader, site.site_id, site.generation, person_id)
+    best: dict[str, tuple[tuple[int, int, int], str]] = {}
+    for name, seq, value, _type, level, at in found:
+        weight = (level, at, seq)
+        if name not in best or weight > best[name][0]:
+            best[name] = (weight, value)
+    return {name: msgspec.json.decode(value) for name, (_, value) in sorted(best.items())}

@@ -1,0 +1,100 @@
+"""Anonymous visitors: browsers whose sessions belong to nobody yet, scored by the same rules."""
+
+from typing import NamedTuple
+
+from server.errors import NotFound
+from server.model import Site
+from server.reports import paging
+from server.reports.paging import Paging, Where
+from server.reports.people import subject_conditions
+from server.reports.receipts import receipt_of
+from server.reports.shapes import VisitorDetail, VisitorRow, Visitors, iso, points
+from server.storage.database import Reader, Row
+
+VISITOR = 0
+ORDERS = {"-score": "s.score", "-last_seen": "s.last_seen"}
+_COLUMNS = (
+    "s.subject_id, s.score, s.engagement, s.grade, s.first_seen, s.last_seen, s.sessions,"
+    " s.page_views, s.source, s.channel, s.country, s.company, s.signals"
+)
+
+
+class VisitorFilter(NamedTuple):
+    """Which visitors; what is empty asks nothing. `min_score` is milli-points, `since` ms."""
+
+    signal: str = ""
+    min_score: int | None = None
+    source: str = ""
+    company: str = ""
+    since: int | None = None
+
+
+def visitors_sql(
+    site: Site, chosen: VisitorFilter, sort: str, page: Paging
+) -> tuple[str, list[object]]:
+    """The statement of one page of the list."""
+    column = ORDERS[sort]
+    where = Where("s.site_id = $1 AND s.gen = $2 AND s.kind = 0")
+    where.args += [site.site_id, site.generation]
+    if chosen.company:
+        exact, low = where.arg(chosen.company), where.arg(chosen.company.lower())
+        where.add(f"(s.company = {exact} OR lower(s.company) = {low})")
+    subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
+    key = paging.decode(f"visitors{sort}", page.cursor, (int, int))
+    where.past((column, "s.subject_id"), key, down=True)
+    limit = where.arg(page.limit + 1)
+    sql = (
+        f"SELECT {_COLUMNS} FROM subjects s WHERE {where}"
+        f" ORDER BY {column} DESC, s.subject_id DESC LIMIT {limit}"
+    )
+    return sql, where.args
+
+
+async def visitors(
+    reader: Reader, site: Site, chosen: VisitorFilter, sort: str, page: Paging
+) -> Visitors:
+    """One page of anonymous visitors."""
+    sql, args = visitors_sql(site, chosen, sort, page)
+    found, more = paging.bound(page.limit, await reader.fetch(sql, *args))
+    items = [_item(row) for row in found]
+    if not more:
+        return Visitors(items=items, next=None)
+    last = found[-1]
+    key = last[1] if sort == "-score" else last[5]
+    return Visitors(items=items, next=paging.encode(f"visitors{sort}", (key, last[0])))
+
+
+def _item(row: Row) -> VisitorRow:
+    return VisitorRow(
+        id=f"v{row[0]}",
+        score=points(row[1]),
+        engagement=points(row[2]),
+        grade=row[3],
+        first_seen=iso(row[4]),
+        last_seen=iso(row[5]),
+        sessions=row[6],
+        page_views=row[7],
+        source=row[8],
+        channel=row[9],
+        country=row[10],
+        company=row[11],
+        signals=row[12].split(),
+    )
+
+
+async def visitor(reader: Reader, site: Site, visitor_id: int) -> VisitorDetail:
+    """One anonymous visitor. Raises `NotFound`, also for one whose sessions all have an owner."""
+    found = await reader.fetch(
+        f"SELECT {_COLUMNS} FROM subjects s WHERE s.site_id = $1 AND s.gen = $2"
+        " AND s.kind = 0 AND s.subject_id = $3",
+        site.site_id,
+        site.generation,
+        visitor_id,
+    )
+    if not found:
+        raise NotFound("no such anonymous visitor")
+    item = _item(found[0])
+    return VisitorDetail(
+        **{name: getattr(item, name) for name in VisitorRow.__struct_fields__},
+        receipt=await receipt_of(reader, site, VISITOR, visitor_id),
+    )

@@ -1,0 +1,113 @@
+"""The administration routes: sites, their settings, their tokens, and links to sign in."""
+
+from starlette.responses import Response
+
+from server.model import Site, SiteSettings
+from server.reports.shapes import iso
+from server.storage import tokens
+from server.web import commands
+from server.web.access import need_operator, sites_of
+from server.web.bodies import (
+    Link,
+    MadeToken,
+    NewSite,
+    NewToken,
+    SettingsChange,
+    SiteDetail,
+    SiteRow,
+    Sites,
+    TokenRow,
+    Tokens,
+)
+from server.web.operations import Call
+from server.web.sign_in import new_link
+from server.web.state import State, new_secret
+
+
+def snippet(state: State, site: Site) -> str:
+    """The tag to paste."""
+    return f'<script async src="{state.base_url}/h/{site.keys[0]}.js"></script>'
+
+
+def _row(state: State, site: Site) -> SiteRow:
+    return SiteRow(
+        id=str(site.site_id), name=site.name, key=site.keys[0], snippet=snippet(state, site)
+    )
+
+
+async def list_sites(call: Call) -> Sites:
+    return Sites(items=[_row(call.state, site) for site in sites_of(call.state, call.caller)])
+
+
+async def add_site(call: Call) -> SiteRow:
+    need_operator(call.caller)
+    body: NewSite = call.body
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    settings = SiteSettings(origins=commands.origins(body.origins))
+    commands.check(settings)
+    name, secret = body.name.replace("\x00", "").strip() or "site", new_secret()
+    site = await state.writer.run(lambda: commands.add_site(name, secret, settings, author, now))
+    await state.reload()
+    return _row(state, site)
+
+
+async def get_site(call: Call) -> SiteDetail:
+    row = _row(call.state, call.site)
+    return SiteDetail(
+        id=row.id, name=row.name, key=row.key, snippet=row.snippet, settings=call.site.settings
+    )
+
+
+async def change_settings(call: Call) -> SiteDetail:
+    body: SettingsChange = call.body
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    site_id = call.site.site_id
+    settings, said = commands.changed(call.site.settings, body)
+    await state.writer.run(lambda: commands.change_settings(site_id, settings, said, author, now))
+    await state.reload()
+    row = _row(state, call.site)
+    return SiteDetail(id=row.id, name=row.name, key=row.key, snippet=row.snippet, settings=settings)
+
+
+async def add_token(call: Call) -> MadeToken:
+    body: NewToken = call.body
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    site_id, secret = call.site.site_id, tokens.new_token()
+    name = body.name.replace("\x00", "").strip()
+    made = await state.writer.run(
+        lambda: tokens.add(site_id, secret, body.scope, name, author, now)
+    )
+    await state.reload()
+    return MadeToken(token=secret, id=f"t{made.token_id}", scope=body.scope, name=name)
+
+
+async def list_tokens(call: Call) -> Tokens:
+    async with call.state.database.snapshot() as reader:
+        rows = await commands.tokens_of(reader, call.site.site_id)
+    return Tokens(
+        items=[
+            TokenRow(
+                id=f"t{token_id}",
+                prefix=prefix,
+                scope=scope,
+                name=name,
+                author=author,
+                created_at=iso(created),
+                revoked_at=iso(revoked) if revoked is not None else None,
+            )
+            for token_id, prefix, scope, name, author, created, revoked in rows
+        ]
+    )
+
+
+async def revoke_token(call: Call) -> Response:
+    token_id = call.path_id("token_id", "t")
+    site_id, now = call.site.site_id, call.state.clock()
+    await call.state.writer.run(lambda: commands.revoke_token(site_id, token_id, now))
+    await call.state.reload()
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+async def operator_link(call: Call) -> Link:
+    need_operator(call.caller)
+    return Link(link=await new_link(call.state))

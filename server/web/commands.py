@@ -1,0 +1,112 @@
+"""What administration writes: each a script of one writer turn, with its decision in the log."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+from msgspec import UNSET
+
+from server.errors import BadRequest, NotFound
+from server.model import Door, Event, Kind, Site, SiteSettings
+from server.storage import entries, sites
+from server.storage.database import Query, Reader, Row, Script
+from server.storage.names import Names
+from server.web.bodies import SettingsChange
+
+PURPOSES = frozenset({"lead", "newsletter", "search", "login"})
+
+
+def add_site(name: str, secret: str, settings: SiteSettings, author: str, now: int) -> Script[Site]:
+    """A site with its log, which begins with the decision to make it."""
+    site = yield from sites.add(name, sites.new_key(), secret, settings, now)
+    said = {"name": name, "author": author}
+    yield from entries.append(site.site_id, [_decision(Kind.SITE_CREATED, said, now)], Names())
+    return site
+
+
+def change_settings(
+    site_id: int, settings: SiteSettings, said: dict[str, Any], author: str, now: int
+) -> Script[None]:
+    """The row and the decision that says what was changed, by whom."""
+    yield from sites.change_settings(site_id, settings)
+    entry = _decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
+    yield from entries.append(site_id, [entry], Names())
+
+
+def _decision(kind: Kind, said: dict[str, Any], now: int) -> Event:
+    return Event(
+        event_id=secrets.token_bytes(16),
+        kind=kind,
+        at=now,
+        received=now,
+        door=Door.OPERATOR,
+        data=msgspec.json.encode(said, order="sorted").decode(),
+    )
+
+
+def changed(settings: SiteSettings, change: SettingsChange) -> tuple[SiteSettings, dict[str, Any]]:
+    """The settings after a change, and the change as it is recorded. Raises `BadRequest`."""
+    given = {
+        name: value
+        for name in SettingsChange.__struct_fields__
+        if (value := getattr(change, name)) is not UNSET
+    }
+    if not given:
+        raise BadRequest("name at least one setting to change")
+    if "origins" in given:
+        given["origins"] = origins(given["origins"])
+    after = msgspec.structs.replace(settings, **given)
+    check(after)
+    return after, msgspec.to_builtins(given)
+
+
+def check(settings: SiteSettings) -> None:
+    """What types alone cannot say. Raises `BadRequest`."""
+    if settings.zone not in available_timezones():
+        raise BadRequest(f"setting `zone`: `{settings.zone[:64]}` is no time zone")
+    ZoneInfo(settings.zone)
+    for form in settings.forms:
+        if form.purpose not in PURPOSES:
+            raise BadRequest(
+                f"setting `forms`: purpose `{form.purpose[:60]}` is unknown;"
+                f" valid are: {', '.join(sorted(PURPOSES))}"
+            )
+    keys = [form.key for form in settings.forms]
+    if len(keys) != len(set(keys)):
+        raise BadRequest("setting `forms`: each form only once")
+    if "\\u0000" in msgspec.json.encode(settings).decode():
+        raise BadRequest("a setting holds a NUL character")
+
+
+def origins(given: Sequence[str]) -> tuple[str, ...]:
+    """Origins as browsers send them: scheme and host in lower case, no slash."""
+    found = []
+    for one in given:
+        parts = urlsplit(one)
+        if not parts.hostname:
+            raise BadRequest(f"`{one[:60]}` is no origin such as https://example.com")
+        found.append(f"{parts.scheme}://{parts.netloc}".lower())
+    return tuple(dict.fromkeys(found))
+
+
+def revoke_token(site_id: int, token_id: int, now: int) -> Script[None]:
+    """Raises `NotFound` for a token that is not there or was revoked before."""
+    rows = yield Query(
+        "UPDATE tokens SET revoked_at = $3 WHERE site_id = $1 AND token_id = $2"
+        " AND revoked_at IS NULL RETURNING token_id",
+        (site_id, token_id, now),
+    )
+    if not rows:
+        raise NotFound("no such token")
+
+
+async def tokens_of(reader: Reader, site_id: int) -> list[Row]:
+    """(id, prefix, scope, name, author, created, revoked) of a site's tokens, newest first."""
+    return await reader.fetch(
+        "SELECT token_id, prefix, scope, name, author, created_at, revoked_at FROM tokens"
+        " WHERE site_id = $1 ORDER BY token_id DESC",
+        site_id,
+    )

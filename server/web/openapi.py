@@ -1,0 +1,163 @@
+"""The OpenAPI 3.1 document, made from the route table and the types: it cannot say anything else
+than the program does."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from server import __version__
+from server.reports import shapes
+from server.web.bodies import Problem
+from server.web.operations import JSON, NDJSON, Operation
+from server.web.problems import TYPE as PROBLEM
+from server.web.queries import NoQuery
+
+REF = "#/components/schemas/{name}"
+PATH_IDS = {
+    "site_id": ("A site's id.", "^[1-9][0-9]{0,14}$", "1"),
+    "person_id": ("A person's id.", "^p[1-9][0-9]{0,17}$", "p57"),
+    "visitor_id": ("A visitor's id.", "^v[1-9][0-9]{0,17}$", "v12"),
+    "token_id": ("A token's id.", "^t[1-9][0-9]{0,17}$", "t3"),
+}
+ERRORS = {
+    308: "The person was merged into another: see Location.",
+    400: "A parameter, an id or the body does not fit; the detail names it.",
+    401: "No valid token.",
+    403: "The token's scope does not allow this.",
+    404: "Not there, or not this caller's.",
+    409: "The change contradicts what is stored.",
+    413: "The body is too large.",
+    503: "Try again after Retry-After seconds.",
+}
+
+
+def document(operations: list[Operation], base_url: str) -> dict[str, Any]:
+    """The whole document."""
+    types = [Problem, *_types(operations)]
+    _, schemas = msgspec.json.schema_components(types, ref_template=REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Handraise",
+            "version": __version__,
+            "summary": "People, timelines and scores with their receipts.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": base_url or "/"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of one site: `handraise token add`.",
+                }
+            },
+            "schemas": schemas,
+        },
+    }
+
+
+def _types(operations: list[Operation]) -> list[type[Struct]]:
+    found: dict[type[Struct], None] = {}
+    for operation in operations:
+        for one in (operation.answer, operation.body):
+            if one is not None:
+                found[one] = None
+    return list(found)
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
+        "responses": _responses(operation),
+    }
+    if operation.scope:
+        described["description"] = f"Needs a token of this site with the scope `{operation.scope}`."
+    if operation.public:
+        described["security"] = []
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": REF.format(name=operation.body.__name__)}}},
+        }
+    return described
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PATH_IDS[name][0],
+            "schema": {"type": "string", "pattern": PATH_IDS[name][1]},
+            "example": PATH_IDS[name][2],
+        }
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _query_parameters(query: type[Struct]) -> list[dict[str, Any]]:
+    if query is NoQuery:
+        return []
+    _, schemas = msgspec.json.schema_components([query], ref_template=REF)
+    found = []
+    for name, schema in schemas[query.__name__]["properties"].items():
+        parameter = {"name": name, "in": "query", "required": False, "schema": schema}
+        if "description" in schema:
+            parameter["description"] = schema["description"]
+        if schema.get("default") == "":
+            del schema["default"]
+        found.append(parameter)
+    return found
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {str(operation.status): _success(operation)}
+    for status in _errors(operation):
+        schema = {"$ref": REF.format(name=Problem.__name__)}
+        answer: dict[str, Any] = {
+            "description": ERRORS[status],
+            "content": {PROBLEM: {"schema": schema}},
+        }
+        header = {308: "Location", 401: "WWW-Authenticate", 503: "Retry-After"}.get(status)
+        if header:
+            answer["headers"] = {header: {"schema": {"type": "string"}}}
+        found[str(status)] = answer
+    return found
+
+
+def _errors(operation: Operation) -> list[int]:
+    errors = [400, 401, 403, 404, 503]
+    if "{person_id}" in operation.path:
+        errors.append(308)
+    if operation.method != "GET":
+        errors += [409, 413]
+    return sorted(errors)
+
+
+def _success(operation: Operation) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": operation.summary}
+    if operation.answer is None:
+        return answer
+    schema: dict[str, Any] = {"$ref": REF.format(name=operation.answer.__name__)}
+    if operation.media == NDJSON:
+        schema = {"type": "string", "description": "One `LogEntry` a line."}
+    answer["content"] = {operation.media: {"schema": schema}}
+    if operation.answer in {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals}:
+        answer["headers"] = {
+            "Link": {
+                "description": 'The next page, as `rel="next"` (RFC 8288).',
+                "schema": {"type": "string"},
+            }
+        }
+    return answer

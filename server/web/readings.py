@@ -1,0 +1,196 @@
+"""The reading routes: parse, ask one report in one snapshot, answer."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import UNSET
+from starlette.responses import Response, StreamingResponse
+
+from server.errors import BadRequest, Moved
+from server.model import DAY_MS, Site
+from server.project.rules import Ruleset
+from server.reports import log, overview, people, refused, signals, timeline, visitors
+from server.reports.overview import DEFAULT_DAYS, MOST_DAYS, Span
+from server.reports.paging import Paging
+from server.reports.past import person_at
+from server.reports.people import PeopleFilter
+from server.reports.shapes import (
+    EPOCH_DAY,
+    LATEST_DAY,
+    Overview,
+    People,
+    PersonDetail,
+    Refused,
+    Signals,
+    Timeline,
+    VisitorDetail,
+    Visitors,
+)
+from server.reports.timeline_items import PERSON, VISITOR, Subject
+from server.reports.visitors import VisitorFilter
+from server.storage.database import Reader
+from server.web.operations import NDJSON, Call
+from server.web.queries import (
+    LogQuery,
+    OverviewQuery,
+    PeopleQuery,
+    PersonQuery,
+    RefusedQuery,
+    SignalsQuery,
+    TimelineQuery,
+    VisitorsQuery,
+    milli,
+    read_since,
+    read_time,
+)
+from server.web.state import State
+
+REFUSED_DAYS = 28
+SIGNALS_DAYS = 90
+MOST_WORDS = 5
+
+
+def ruleset_of(state: State, site: Site) -> Ruleset:
+    """The rules by which this site is scored now."""
+    return state.projector.projector_of(site).ruleset
+
+
+def people_filter(query: PeopleQuery) -> PeopleFilter:
+    """Which people a query asks for. Raises `BadRequest`."""
+    words = tuple(query.q.lower().split())
+    if len(words) > MOST_WORDS:
+        raise BadRequest(f"parameter `q`: at most {MOST_WORDS} words")
+    return PeopleFilter(
+        stage="" if query.stage is UNSET else query.stage,
+        signal=query.signal,
+        min_score=milli(query.min_score),
+        source=query.source,
+        company=query.company,
+        words=words,
+        since=read_since(query.since),
+    )
+
+
+async def list_people(call: Call) -> People:
+    query: PeopleQuery = call.query
+    chosen, page = people_filter(query), Paging(query.limit, query.cursor)
+    async with call.state.database.snapshot() as reader:
+        return await people.people(reader, call.site, chosen, query.sort, page)
+
+
+async def get_person(call: Call) -> PersonDetail:
+    query: PersonQuery = call.query
+    person_id = call.path_id("person_id", "p")
+    at = read_time("at", query.at) if query.at else None
+    async with call.state.database.snapshot() as reader:
+        await _stay(reader, call, person_id)
+        if at is None:
+            return await people.person(reader, call.site, person_id)
+        ruleset = ruleset_of(call.state, call.site)
+        return await person_at(reader, call.site, person_id, ruleset, at)
+
+
+async def get_person_timeline(call: Call) -> Timeline:
+    query: TimelineQuery = call.query
+    person_id = call.path_id("person_id", "p")
+    async with call.state.database.snapshot() as reader:
+        await _stay(reader, call, person_id)
+        return await _timeline(reader, call, Subject(PERSON, person_id), query)
+
+
+async def _stay(reader: Reader, call: Call, person_id: int) -> None:
+    """Raises `Moved` for a person that was merged into another, `NotFound` for none."""
+    other = await people.merged_into(reader, call.site, person_id)
+    if other:
+        path = call.request.url.path.replace(f"/people/p{person_id}", f"/people/p{other}")
+        raise Moved(f"p{person_id} was merged into p{other}", location=path)
+
+
+async def _timeline(reader: Reader, call: Call, subject: Subject, query: TimelineQuery) -> Timeline:
+    kind = "" if query.kind is UNSET else query.kind
+    page = Paging(query.limit, query.cursor)
+    return await timeline.timeline(reader, call.site, subject, kind, page)
+
+
+async def list_visitors(call: Call) -> Visitors:
+    query: VisitorsQuery = call.query
+    chosen = VisitorFilter(
+        signal=query.signal,
+        min_score=milli(query.min_score),
+        source=query.source,
+        company=query.company,
+        since=read_since(query.since),
+    )
+    page = Paging(query.limit, query.cursor)
+    async with call.state.database.snapshot() as reader:
+        return await visitors.visitors(reader, call.site, chosen, query.sort, page)
+
+
+async def get_visitor(call: Call) -> VisitorDetail:
+    visitor_id = call.path_id("visitor_id", "v")
+    async with call.state.database.snapshot() as reader:
+        return await visitors.visitor(reader, call.site, visitor_id)
+
+
+async def get_visitor_timeline(call: Call) -> Timeline:
+    query: TimelineQuery = call.query
+    visitor_id = call.path_id("visitor_id", "v")
+    async with call.state.database.snapshot() as reader:
+        await timeline.known_visitor(reader, call.site, visitor_id)
+        return await _timeline(reader, call, Subject(VISITOR, visitor_id), query)
+
+
+async def list_signals(call: Call) -> Signals:
+    query: SignalsQuery = call.query
+    now = call.state.clock()
+    since = read_since(query.since)
+    labels = {rule.key: rule.label for rule in ruleset_of(call.state, call.site).rules}
+    start = now - SIGNALS_DAYS * DAY_MS if since is None else since
+    page = Paging(query.limit, query.cursor)
+    async with call.state.database.snapshot() as reader:
+        return await signals.signals(reader, call.site, labels, start, now, page)
+
+
+async def list_refused(call: Call) -> Refused:
+    query: RefusedQuery = call.query
+    since = read_since(query.since)
+    start = call.state.clock() - REFUSED_DAYS * DAY_MS if since is None else since
+    async with call.state.database.snapshot() as reader:
+        return await refused.refused(reader, call.site, start)
+
+
+async def get_overview(call: Call) -> Overview:
+    today = overview.today(call.site.settings.zone, call.state.clock())
+    span = _span(call.query, today)
+    async with call.state.database.snapshot() as reader:
+        return await overview.overview(reader, call.site, span)
+
+
+def _span(query: OverviewQuery, today: int) -> Span:
+    """The days asked for, the last four weeks by default. Raises `BadRequest`."""
+    last = today if query.last is UNSET else (query.last - EPOCH_DAY).days
+    if query.first is not UNSET:
+        first = (query.first - EPOCH_DAY).days
+    else:
+        first = max(0, last - DEFAULT_DAYS + 1)
+    if not (0 <= first <= LATEST_DAY and 0 <= last <= LATEST_DAY):
+        raise BadRequest("parameters `from` and `to`: only days from 1970 to 2099")
+    if first > last:
+        raise BadRequest("parameter `from` lies after `to`")
+    if last - first >= MOST_DAYS:
+        raise BadRequest(f"parameters `from` and `to`: at most {MOST_DAYS} days")
+    return Span(first, last)
+
+
+async def get_log(call: Call) -> Response:
+    """The log as it is now. The first chunk is read before the answer begins, so a fault of the
+    database is still an answer of its own."""
+    query: LogQuery = call.query
+    lines = log.log_lines(call.state.database.snapshot, call.site, query.after)
+    first = await anext(lines, b"")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in lines:
+            yield chunk
+
+    return StreamingResponse(chunks(), media_type=NDJSON, headers={"Cache-Control": "no-store"})

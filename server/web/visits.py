@@ -1,0 +1,178 @@
+"""A timeline as people read it: folded into visits, pages with how long and how far they were read.
+
+Engagement is no line of its own: what it says stands with its page, also the signals it gave.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from server.reports.shapes import LinkOfItem, SignalOfItem, TimelineItem
+from server.reports.visits import VisitFacts
+
+#: Lines of a form shown; the API has all of them.
+MOST_FIELDS = 12
+
+
+@dataclass
+class Step:
+    """One line of a visit."""
+
+    item: TimelineItem
+    what: str
+    where: str
+    at: datetime
+    dwell: str = ""
+    scroll: int = 0
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    signals: list[SignalOfItem] = field(default_factory=list)
+
+
+@dataclass
+class Visit:
+    """Steps of one session, or one thing that happened outside of any (`session` is empty)."""
+
+    session: str
+    visitor: str | None
+    link: LinkOfItem | None
+    steps: list[Step]
+    facts: VisitFacts | None = None
+
+    @property
+    def begun(self) -> datetime:
+        return self.steps[-1].at
+
+    @property
+    def length(self) -> str:
+        return span((self.steps[0].at - self.begun).total_seconds())
+
+    @property
+    def pages(self) -> int:
+        return sum(1 for step in self.steps if step.item.kind == "page_view")
+
+    @property
+    def points(self) -> float:
+        milli = sum(round(signal.points * 1000) for s in self.steps for signal in s.signals)
+        return milli / 1000
+
+    @property
+    def decided(self) -> bool:
+        """A consequence: it stands between the visits."""
+        return self.steps[0].item.kind in {"stage_moved", "crossed", "rearmed", "retracted"}
+
+    @property
+    def highlights(self) -> list[str]:
+        """What a folded visit says of itself: the forms sent in it."""
+        return [step.what for step in self.steps if step.item.kind == "form_submit"]
+
+
+def visits_of(
+    items: Iterable[TimelineItem], facts: Mapping[str, VisitFacts], zone: Any
+) -> list[Visit]:
+    """Visits and what lies between them, newest first, as the items are."""
+    visits: list[Visit] = []
+    by_session: dict[str, Visit] = {}
+    for item in items:
+        step = _step(item, zone)
+        visit = by_session.get(item.session or "")
+        if item.session and visit is not None:
+            visit.steps.append(step)
+            continue
+        visit = Visit(item.session or "", item.visitor, item.link, [step])
+        visit.facts = facts.get(visit.session)
+        visits.append(visit)
+        if item.session:
+            by_session[item.session] = visit
+    for visit in visits:
+        _fold_engagement(visit)
+    return visits
+
+
+def _fold_engagement(visit: Visit) -> None:
+    """Give what engagement met to its page; one whose page is not here stays a line."""
+    kept: list[Step] = []
+    waiting: list[Step] = []
+    for step in visit.steps:  # newest first: engagement comes before the page it is of
+        if step.item.kind == "engagement":
+            waiting.append(step)
+            continue
+        if step.item.kind == "page_view":
+            for told in [one for one in waiting if one.item.path == step.item.path]:
+                step.signals += told.signals
+                waiting.remove(told)
+        kept.append(step)
+    visit.steps = sorted([*kept, *waiting], key=lambda s: s.at, reverse=True) if waiting else kept
+
+
+def _step(item: TimelineItem, zone: Any) -> Step:
+    data = item.data
+    return Step(
+        item=item,
+        what=_what(item),
+        where=item.path if item.kind == "page_view" and item.title else "",
+        at=datetime.fromisoformat(item.at).astimezone(zone),
+        dwell=span(data["ms"] / 1000) if item.kind == "page_view" and data.get("ms") else "",
+        scroll=int(data.get("scroll", 0)) if item.kind == "page_view" else 0,
+        fields=_fields(data) if item.kind == "form_submit" else [],
+        signals=list(item.signals),
+    )
+
+
+def _fields(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    given = data.get("fields")
+    if not isinstance(given, dict):
+        return []
+    return [(str(name), str(value)[:300]) for name, value in list(given.items())[:MOST_FIELDS]]
+
+
+def _what(item: TimelineItem) -> str:
+    """One line about an event, in words."""
+    data = item.data
+    name = str(data.get("form") or data.get("name") or data.get("text") or data.get("href") or "")
+    words = {
+        "page_view": item.title or item.path or item.url,
+        "engagement": f"Read {item.path}",
+        "form_submit": f"Sent the form “{name}”",
+        "form_start": f"Began the form “{name}”",
+        "form_confirm": "The form arrived",
+        "click": f"Clicked {name}",
+        "download": f"Downloaded {name}",
+        "track": name,
+        "consent": f"Consent {data.get('state', '')}",
+        "stage_moved": f"Became {stage_word(str(data.get('to', '')))}",
+        "crossed": f"The score reached the threshold {_threshold(data)}",
+        "rearmed": f"The score fell below the threshold {_threshold(data)} again",
+    }
+    return words.get(item.kind) or item.kind.replace("_", " ").capitalize()
+
+
+def _threshold(data: Mapping[str, Any]) -> str:
+    return stage_word(str(data.get("threshold", "")))
+
+
+def stage_word(stage: str) -> str:
+    """A stage as people write it: MQL, but Lead."""
+    return stage.upper() if stage in {"mql", "pql", "sql"} else stage.replace("_", " ").capitalize()
+
+
+def span(seconds: float) -> str:
+    """A length of time in at most two units."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in one unit."""
+    passed = now - moment
+    if passed < timedelta(minutes=1):
+        return "just now"
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = int(passed.total_seconds() // length)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,1 @@
+"""Faults on purpose: kill -9 under load, each with a control that must fail."""

@@ -1,0 +1,194 @@
+"""kill -9 under load, and what is left: an outside ledger knows every acknowledged event id.
+
+Clients behave as the widget does: what was not acknowledged is sent again, with the same ids, to
+the server that comes back.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.ingest.payload import write_id
+
+READY_S = 20
+LIFE_S = 60
+AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/142.0.0.0 Safari/537.36"
+)
+CLIENTS, BATCH = 16, 10
+
+
+@dataclass
+class Ledger:
+    """What was sent, what was acknowledged, and how each kill met the load."""
+
+    todo: deque[bytes]  # event ids not acknowledged
+    acknowledged: set[bytes] = field(default_factory=set)
+    in_flight: int = 0
+    kills_in_flight: list[int] = field(default_factory=list)
+    sent: int = 0
+    until: int = 0  # the next kill comes once so many are acknowledged
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Server:
+    """One life of the server on a data folder."""
+
+    def __init__(self, module: str, data: Path) -> None:
+        self.module = module
+        self.data = data
+        self.port = 0
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it says where it serves."""
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-u",
+            "-m",
+            self.module,
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            str(self.data),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert self.process.stdout is not None
+        async with asyncio.timeout(READY_S):
+            async for line in self.process.stdout:
+                if b"serving" in line:
+                    self.port = int(line.rsplit(b":", 1)[1])
+                    return
+        raise AssertionError("the server ended before it served")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+
+    async def gone(self) -> None:
+        assert self.process is not None
+        await self.process.communicate()
+
+
+def body_of(key: str, ids: list[bytes]) -> bytes:
+    """A batch of page views; the visitor follows from the first id."""
+    now = int.from_bytes(ids[0][:6], "big")
+    events = [
+        {
+            "i": write_id(event_id),
+            "y": "page_view",
+            "t": now,
+            "u": f"https://acme.example/{event_id[-1] % 50}",
+        }
+        for event_id in ids
+    ]
+    visitor = write_id(ids[0][6:] + b"visits")
+    return json.dumps({"k": key, "v": visitor, "t": now, "e": events}).encode()
+
+
+async def client(port: int, key: str, ledger: Ledger) -> None:
+    """Send batches one after another until the server dies or nothing is left."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return
+    ids: list[bytes] = []
+    try:
+        while ledger.todo:
+            ids = [ledger.todo.popleft() for _ in range(min(BATCH, len(ledger.todo)))]
+            body = body_of(key, ids)
+            head = (
+                f"POST /e HTTP/1.1\r\nHost: t\r\nUser-Agent: {AGENT}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            writer.write(head.encode() + body)
+            ledger.sent += len(ids)
+            ledger.in_flight += len(ids)
+            status = await reader.readline()
+            if not status:
+                raise ConnectionError
+            length = 0
+            while (line := await reader.readline()) not in {b"\r\n", b""}:
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            answer = json.loads(await reader.readexactly(length))
+            ledger.in_flight -= len(ids)
+            assert status.split()[1] == b"202", answer
+            assert answer["accepted"] + answer["duplicates"] == len(ids)
+            ledger.acknowledged.update(ids)
+            ids = []
+            if len(ledger.acknowledged) >= ledger.until:
+                ledger.reached.set()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        ledger.todo.extend(ids)
+    finally:
+        writer.close()
+
+
+async def life(server: Server, key: str, ledger: Ledger, until: int) -> None:
+    """One life under load, ended by kill -9 once about `until` events are acknowledged."""
+    await server.start()
+    ledger.in_flight, ledger.until = 0, until
+    ledger.reached.clear()
+    clients = [asyncio.create_task(client(server.port, key, ledger)) for _ in range(CLIENTS)]
+    async with asyncio.timeout(LIFE_S):
+        await ledger.reached.wait()
+    ledger.kills_in_flight.append(ledger.in_flight)
+    server.kill()
+    await asyncio.gather(*clients)
+    await server.gone()
+
+
+async def run(module: str, data: Path, key: str, events: int, kills: int, seed: int) -> Ledger:
+    """Load a server with `events` events and kill it `kills` times on the way."""
+    rng = random.Random(seed)
+    start = 1_790_000_000_000
+    ledger = Ledger(
+        deque((start + i).to_bytes(6, "big") + rng.randbytes(10) for i in range(events))
+    )
+    for number in range(1, kills + 1):
+        until = int(events * number / (kills + 1)) + rng.randrange(-200, 200)
+        await life(Server(module, data), key, ledger, until)
+    return ledger
+
+
+@dataclass
+class Remains:
+    """What the database holds after the kills."""
+
+    lost: int
+    doubled: int
+    stored: int
+    gaps: int
+    sound: str
+
+
+def look(database: Path, ledger: Ledger) -> Remains:
+    """Compare the file with the ledger."""
+    connection = sqlite3.connect(database)
+    try:
+        ids = [row[0] for row in connection.execute("SELECT event_id FROM entries WHERE kind = 1")]
+        first, last, count = connection.execute(
+            "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0), count(*) FROM entries"
+        ).fetchone()
+        sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    finally:
+        connection.close()
+    stored = set(ids)
+    return Remains(
+        lost=len(ledger.acknowledged - stored),
+        doubled=len(ids) - len(stored),
+        stored=len(stored),
+        gaps=last - first + 1 - count,
+        sound=sound,
+    )
