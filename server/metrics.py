@@ -33,6 +33,9 @@ class Metrics:
         self.projected = Counter(
             "handraise_projected", "Entries the projector has passed", registry=registry
         )
+        self.passed_over = Counter(
+            "handraise_passed_over", "Entries that could not be projected", registry=registry
+        )
         self.lag = Gauge(
             "handraise_projection_lag_entries", "Entries not yet projected", registry=registry
         )

@@ -99,6 +99,7 @@ class Cluster:
 
     def start(self) -> None:
         arguments = ["-D", f"{self.folder}/data", "-k", str(self.folder), "-h", ""]
+        arguments += ["-c", "deadlock_timeout=50ms"]
         with (self.folder / "log").open("ab") as log:
             self.process = process = subprocess.Popen(
                 [str(self.programs / "postgres"), *arguments],

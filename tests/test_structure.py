@@ -1,4 +1,4 @@
-"""Rules of the house that a machine can check: imports, sizes, words, docs that name real things."""
+"""Rules of the house that a machine can check: imports, sizes, words, what docs name."""
 
 import ast
 import re
@@ -112,7 +112,9 @@ def test_docs_name_real_things(path: Path) -> None:
     text = path.read_text("utf-8")
     named = re.findall(r"`((?:server|widget|tests|docs)/[\w./-]*)`", text)
     linked = [
-        link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith(("http", "mailto"))
+        link
+        for link in re.findall(r"\]\(([^)#]+)\)", text)
+        if not link.startswith(("http", "mailto"))
     ]
     missing = [name for name in named if not (ROOT / name).exists()]
     missing += [link for link in linked if not (path.parent / link).exists()]
@@ -121,7 +123,13 @@ def test_docs_name_real_things(path: Path) -> None:
 
 def test_nothing_names_the_workplace() -> None:
     """No path of a machine, no registry's host."""
-    words = ["/" + "work/", "../" + "shared", "pypi" + ".org", "files.python" + "hosted", "registry." + "npmjs"]
+    words = [
+        "/" + "work/",
+        "../" + "shared",
+        "pypi" + ".org",
+        "files.python" + "hosted",
+        "registry." + "npmjs",
+    ]
     for path in ROOT.rglob("*"):
         if not path.is_file() or SKIPPED & set(path.parts):
             continue

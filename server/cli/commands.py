@@ -66,9 +66,8 @@ def serve_command(
     settings: Settings, host: str | None, port: int | None, data: str | None, demo: bool
 ) -> None:
     """Serve until stopped. An empty folder gets a database, a site, a token and a link."""
-    given = {"host": host, "port": port, "data": data or settings.data}
     try:
-        settings = load(**given)
+        settings = load(host=host, port=port, data=data or settings.data)
     except HandraiseError as error:
         raise click.ClickException(error.detail) from error
     set_up_log(settings)
@@ -163,7 +162,7 @@ def link(settings: Settings) -> None:
 @click.option("--limit", type=int, default=50)
 @json_option
 @click.pass_obj
-def people(settings: Settings, site: str | None, as_json: bool, **query: Any) -> None:
+def people(settings: Settings, /, site: str | None, as_json: bool, **query: Any) -> None:
     """Who is known, the hottest first."""
 
     async def work() -> Any:

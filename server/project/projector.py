@@ -6,6 +6,7 @@ loop every millisecond, and steps back while events wait to be stored.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ from server.storage.derived import Changes
 from server.storage.entries import Entry
 from server.storage.writer import Writer
 
+log = logging.getLogger("handraise.projector")
 BATCH = 256
 SLICE_S = 0.001
 VISITORS_KEPT = 6_000
@@ -76,6 +78,8 @@ class SiteProjector:
             Matcher(ruleset, settings.page_groups), settings, purposes(settings.forms)
         )
         self.zone = ZoneInfo(settings.zone)
+        self.batch = BATCH
+        self.passed_over = 0  # entries that could not be projected
         self.forget()
 
     def forget(self) -> None:
@@ -87,22 +91,46 @@ class SiteProjector:
     # ------------------------------------------------------------ one batch
 
     async def advance(self, pause: Callable[[], Awaitable[None]]) -> int:
-        """Project the next entries; how many, 0 at the head of the log."""
+        """Project the next entries; how many, 0 at the head of the log.
+
+        An entry that cannot be projected must not stop the ones behind it: after a failure entries
+        go one by one, and the one that fails alone is passed over, logged and counted.
+        """
         self._trim()
         try:
-            async with self.database.snapshot() as reader:
-                loaded = await self._load(reader)
-            if loaded is None:
-                return 0
-            fold = self._fold()
-            await self._take(fold, loaded, pause)
-            fold.finish()
-            await self._write(loaded.cursor, loaded.last, fold.changes)
-        except BaseException:
+            passed = await self._advance(pause)
+        except (Overloaded, Conflict, asyncio.CancelledError):
             self.forget()
             raise
+        except Exception:
+            self.forget()
+            if self.batch > 1:
+                self.batch = 1
+                return await self.advance(pause)
+            return await self._pass_over()
+        self.batch = min(self.batch * 2, BATCH)
+        return passed
+
+    async def _advance(self, pause: Callable[[], Awaitable[None]]) -> int:
+        async with self.database.snapshot() as reader:
+            loaded = await self._load(reader)
+        if loaded is None:
+            return 0
+        fold = self._fold()
+        await self._take(fold, loaded, pause)
+        fold.finish()
+        await self._write(loaded.cursor, loaded.last, fold.changes)
         self.cursor = loaded.last
         return loaded.passed
+
+    async def _pass_over(self) -> int:
+        """Move the cursor behind the entry that fails alone."""
+        async with self.database.snapshot() as reader:
+            cursor = await rows.cursor(reader, self.site.site_id, self.site.generation)
+        log.exception("entry %d of site %d cannot be projected", cursor + 1, self.site.site_id)
+        await self._write(cursor, cursor + 1, Changes())
+        self.passed_over += 1
+        return 1
 
     def _fold(self) -> Fold:
         now = self.clock()
@@ -142,7 +170,7 @@ class SiteProjector:
         site_id, gen = self.site.site_id, self.site.generation
         if self.cursor < 0:
             self.cursor = await rows.cursor(reader, site_id, gen)
-        batch = await entries.after(reader, site_id, self.cursor, BATCH)
+        batch = await entries.after(reader, site_id, self.cursor, self.batch)
         if not batch:
             return None
         await self.lookup.prepare(reader, batch)
@@ -317,6 +345,8 @@ class Projector:
             passed += count
             if count:
                 self.metrics.projected.inc(count)
+                self.metrics.passed_over.inc(projector.passed_over)
+                projector.passed_over = 0
                 self._announce()
             if not count and self.clock() // DAY_MS != self._day:
                 while await projector.refresh_due():

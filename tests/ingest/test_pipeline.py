@@ -48,7 +48,7 @@ def read(
 ) -> Reading:
     body = {"k": "k1", "v": VISITOR, "t": NOW, "e": list(events)} | envelope
     wire, _ = decode(json.dumps(body).encode())
-    given = {"received": NOW, "user_agent": CHROME} | (arrival or {})
+    given: dict[str, Any] = {"received": NOW, "user_agent": CHROME} | (arrival or {})
     return read_batch(at or site(), Arrival(**given), wire, TOOLS)
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from server.model import DAY_MS, SESSION_GAP_MS
 from server.project.ruleset import (
     DEFAULT,
+    SEED,
     EventCondition,
     Rule,
     Ruleset,
@@ -135,6 +136,33 @@ def test_when_a_form_that_was_left_counts(
     lines = [line for line in receipt.lines if line.rule == "form_left"]
     assert [line.at for line in lines] == ([] if counts_from is None else [counts_from])
     assert all(line.seq == 150 for line in lines)
+
+
+def test_the_first_of_several_next_visits_decides_and_a_mail_opened_is_none() -> None:
+    left = visit(1, NOON, pending=("form_left",))
+    opened = replace(visit(2, NOON + 1), visit=False)
+    told = [left, visit(4, at(0, 18)), opened, visit(3, at(0, 15))]
+    receipt = score(DEFAULT, told, {}, DAY)
+    assert [line.at for line in receipt.lines if line.rule == "form_left"] == [at(0, 15)]
+    cut = [left, visit(5, NOON)]
+    receipt = score(DEFAULT, cut, {}, DAY)
+    assert [line.at for line in receipt.lines if line.rule == "form_left"] == [NOON]
+
+
+@pytest.mark.parametrize("days", [(1,), (1, 2), (2, 1)])
+def test_what_happens_from_the_next_midnight_on_is_not_known_but_announced(
+    days: tuple[int, ...],
+) -> None:
+    today = visit(9, at(0), "careers_page")
+    for rules in (("careers_page",), ()):
+        told = [today, *(visit(day, at(day, 0), *rules) for day in days)]
+        receipt = score(DEFAULT, told, {}, DAY)
+        assert [line.at for line in receipt.lines] == [at(0)]
+        assert receipt.next_change_day == DAY + 1
+    hits = tuple(Hit("pricing_page", number, at(number, 0)) for number in (2, 1, 0))
+    receipt = score(SEED, [SessionHits(1, 1, at(0, 0), at(2, 0), hits)], {}, DAY)
+    assert [line.seq for line in receipt.lines] == [0]
+    assert receipt.next_change_day == DAY + 1
 
 
 def test_a_left_form_that_is_not_known_yet_says_when_it_will_be() -> None:

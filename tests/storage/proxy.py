@@ -12,8 +12,9 @@ class Proxy:
     """Relays loopback connections to the server's socket. `mode` says what gets lost:
 
     - `lose_answer`: the answer to the next COMMIT, and the connection with it
-    - `lose_commit`: the next COMMIT itself
-    - `swallow`: everything on connections that are open by now, without a sign
+    - `lose_commit`: the next COMMIT itself, and the connection
+
+    The first `swallowed` connections stay open and carry nothing.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -21,11 +22,8 @@ class Proxy:
         self.mode = ""
         self.port = 0
         self.connections = 0
-        self.swallowed = 0  # connections up to this number carry nothing any more
+        self.swallowed = 0
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def swallow(self) -> None:
-        self.swallowed = self.connections
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

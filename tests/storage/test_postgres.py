@@ -140,7 +140,7 @@ async def test_a_connection_gone_silent_is_given_up(
     site_id = await add_site(database)
     async with behind_a_proxy(place) as (proxy, far):
         assert (await run(far, appending(site_id, 1))).seqs == [1]
-        proxy.swallow()
+        proxy.swallowed = 1  # the writer's; the readers' carry on
         assert (await run(far, appending(site_id, 2))).seqs == [2]
 
 
@@ -150,6 +150,8 @@ async def test_a_deadlock_of_two_nodes_is_tried_again(place: Place, database: Da
     tries: list[str] = []
 
     def crossing(name: str, here: int, there: int) -> Script[str]:
+        if name in tries:  # in one order now, so that a second deadlock cannot be
+            here, there = sorted((here, there))
         tries.append(name)
         yield Query("UPDATE heads SET epoch = epoch + 1 WHERE site_id = $1", (here,))
         holding.add(name)
@@ -164,7 +166,7 @@ async def test_a_deadlock_of_two_nodes_is_tried_again(place: Place, database: Da
             other.turn([lambda: crossing("two", second, first)]),
         )
     assert (one[0].value, two[0].value) == ("one", "two")
-    assert len(tries) == 3
+    assert len(tries) in (3, 4)  # the server may end both
     assert await database.fetch("SELECT epoch FROM heads") == [(2,), (2,)]
 
 
@@ -246,7 +248,7 @@ async def test_what_cannot_be_used_is_said_in_a_sentence(
 ) -> None:
     server = cluster_of(place)
     for url in (server.url("nowhere"), "postgresql://postgres@127.0.0.1:1/x", "postgresql://[/"):
-        with pytest.raises(HandraiseError, match=r"cannot use the PostgreSQL database: \w"):
+        with pytest.raises(HandraiseError, match=r"cannot use the PostgreSQL database: \S+ "):
             await PostgresDatabase(url).open()
     async with blank(place) as bare:
         name = str(bare.make().url).split("/")[3].split("?")[0]  # type: ignore[attr-defined]

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from server.ingest.payload import read_id
 from server.model import STAGE_RANK, Kind
-from server.storage.database import Database
+from server.storage.database import Database, Query, Script
 from tests.tracking import DAY, HOUR, MIN, World, tracking
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,7 @@ async def test_two_people_share_a_laptop(database: Database) -> None:
         world.now += DAY
         await laptop.view("/careers")
         await world.project()
-        ids = dict(await world.rows("persons", "email, person_id"))
+        ids = {email: number for email, number in await world.rows("persons", "email, person_id")}
         sessions = await world.rows("sessions", "person_id, landing, page_views")
         assert sorted(sessions) == sorted(
             [
@@ -240,3 +241,25 @@ async def test_without_consent_only_the_submission_is_kept(database: Database) -
         sessions = await world.rows("sessions", "visitor_id, person_id, page_views")
         owner = (await person(world))[0]
         assert sorted(sessions) == [(0, owner, 0), (1, 0, 2)]
+
+
+async def test_an_entry_that_cannot_be_projected_stops_nobody(
+    database: Database,
+) -> None:
+    """It is passed over, counted, and everything behind it is projected."""
+    async with tracking(database) as world:
+        ann, bob = world.browser(1), world.browser(2)
+        await ann.view("/")
+        broken = await ann.view("/broken")
+        await ann.view("/pricing")
+        await bob.view("/pricing")
+        await world.writer.run(lambda: _spoil(broken["i"]))
+        await world.project()
+        assert world.metrics.passed_over._value.get() == 1
+        assert await world.rows("sessions", "visitor_id, page_views") == [(1, 2), (4, 1)]
+        assert await world.rows("cursors", "seq") == [(4,)]
+
+
+def _spoil(name: str) -> Script[None]:
+    """Damage one entry's data behind the program's back."""
+    yield Query("UPDATE entries SET data = $2 WHERE event_id = $1", (read_id(name), "{not json"))

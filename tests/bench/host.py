@@ -1,0 +1,131 @@
+"""The server under test: `python -m tests.bench.host MODE --data FOLDER`, pinned to its own core.
+
+MODE is `noop` (raw ASGI that reads the body), `starlette` (a route that does), or `app` (the whole
+program). It prints its port once it serves; a line on its standard input is answered with a line of
+JSON about its state, and the end of that input ends it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+try:
+    from server.app import Handraise
+    from server.cli.serving import http_server, listen
+except ImportError:
+    sys.path.insert(0, "/tmp/benchshim")
+    from shimapp import Handraise, http_server, listen
+from server.settings import Settings
+from server.storage.database import Database
+from server.storage.sqlite import SqliteDatabase
+
+OK: dict[str, Any] = {"status": 202, "headers": [(b"content-length", b"2")]}
+
+
+async def noop(scope: Scope, receive: Receive, send: Send) -> None:
+    """The floor: uvicorn itself, with the body read."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", **OK})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def _route(request: Request) -> Response:
+    await request.body()
+    return Response(b"ok", 202)
+
+
+def starlette_app() -> ASGIApp:
+    return Starlette(routes=[Route("/e", _route, methods=["POST"])])
+
+
+def make(folder: str, database_url: str, synchronous: str) -> Handraise:
+    """The whole program; `synchronous` other than FULL is the control."""
+    settings = Settings(data=folder, database=database_url)
+    database: Database | None = None
+    if synchronous != "FULL":
+        database = SqliteDatabase(Path(folder) / "handraise.db", synchronous=synchronous)
+    return Handraise(settings, database=database)
+
+
+async def report(app: Handraise) -> dict[str, float]:
+    """What a run needs to know: how far the projector is, and what is used."""
+    state = app.state
+    database = state.database
+    head, cursor = (await database.fetch(HEAD))[0]
+    oldest = await database.fetch(OLDEST, cursor)
+    at = oldest[0][0] if oldest else None
+    return {
+        "head": head,
+        "cursor": cursor,
+        "lag_s": max(0.0, time.time() - at / 1000) if at is not None else 0.0,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "long_turns": state.metrics.long_turns._value.get(),  # its own test reads it so
+        "cpu_s": time.process_time(),
+    }
+
+
+HEAD = (
+    "SELECT h.seq, c.seq FROM heads h JOIN cursors c ON c.site_id = h.site_id WHERE h.site_id = 1"
+)
+OLDEST = "SELECT at + lag FROM entries WHERE site_id = 1 AND seq > $1 ORDER BY seq LIMIT 1"
+
+
+async def talk(app: Handraise | None) -> None:
+    """Answer each line on standard input until it ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.readline():
+        print(json.dumps(await report(app) if app else {}), flush=True)  # noqa: T201
+
+
+async def serve(mode: str, folder: str, database_url: str, synchronous: str) -> None:
+    app = make(folder, database_url, synchronous) if mode == "app" else None
+    if app is not None:
+        await app.start()
+        if os.environ.get("NOPROJ"):
+            app._tasks[1].cancel()
+    asgi = app.asgi if app else noop if mode == "noop" else starlette_app()
+    listener = listen("127.0.0.1", 0)
+    server = http_server(asgi)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    print(listener.getsockname()[1], flush=True)  # noqa: T201
+    await talk(app)
+    server.should_exit = True
+    await serving
+    if app is not None:
+        await app.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=("noop", "starlette", "app"))
+    parser.add_argument("--data", default="")
+    parser.add_argument("--database", default="")
+    parser.add_argument("--synchronous", default="FULL")
+    parser.add_argument("--core", type=int, default=0)
+    given = parser.parse_args()
+    os.sched_setaffinity(0, {given.core})
+    if os.environ.get("SWI"):
+        sys.setswitchinterval(float(os.environ["SWI"]))
+    if os.environ.get("MAINX"):
+        exec(open("/tmp/benchshim/mainx.py").read(), globals())
+    uvloop.run(serve(given.mode, given.data, given.database, given.synchronous))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Databases to measure on: filled once by script, through `entries.append`, then copied per run."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.storage import entries, sites
+from server.storage.database import Database, Query, Script
+from server.storage.migrate import migrate
+from server.storage.names import Names
+from server.storage.sqlite import SqliteDatabase
+from tests.bench.workload import KEY, SETTINGS, Workload
+
+NAME = "handraise.db"
+DAY_MS = 86_400_000
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def fill(database: Database, events: int) -> None:
+    """A migrated database with one site and that many events, all of them projected already."""
+    await migrate(database)
+    await _turn(database, sites.add("Bench", KEY, "secret", SETTINGS, now_ms()))
+    work = Workload(7, now_ms() - DAY_MS)
+    names = Names()
+    for part in work.events(events):
+        await _turn(database, entries.append(1, part, names))
+    await _turn(database, _pass_all())
+
+
+def _pass_all() -> Script[None]:
+    yield Query("UPDATE cursors SET seq = (SELECT seq FROM heads WHERE site_id = 1)")
+
+
+async def _turn(database: Database, script: Script[object]) -> None:
+    outcome = (await database.turn([lambda: script]))[0]
+    if outcome.error:
+        raise outcome.error
+
+
+def filled(folder: Path, events: int) -> Path:
+    """The folder of a filled SQLite database, made if it is not there yet."""
+    place = folder / f"filled-{events}"
+    if not (place / "done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        asyncio.run(_fill_sqlite(place / NAME, events))
+        (place / "done").touch()
+    return place
+
+
+async def _fill_sqlite(path: Path, events: int) -> None:
+    database = SqliteDatabase(path, readers=1, synchronous="OFF")
+    await database.open()
+    try:
+        await fill(database, events)
+    finally:
+        await database.close()
+
+
+class Copies:
+    """Fresh copies of a filled folder, deleted once the next is asked for."""
+
+    def __init__(self, filled_folder: Path, scratch: Path) -> None:
+        self.filled = filled_folder
+        self.names: Iterator[Path] = (scratch / f"run-{i}" for i in range(10_000))
+        self.last: Path | None = None
+
+    def fresh(self) -> Path:
+        if self.last is not None:
+            shutil.rmtree(self.last, ignore_errors=True)
+        self.last = next(self.names)
+        shutil.rmtree(self.last, ignore_errors=True)
+        self.last.mkdir(parents=True)
+        shutil.copyfile(self.filled / NAME, self.last / NAME)
+        os.sync()  # what the copy left to write is no part of the run
+        return self.last
+
+
+def used_bytes(path: Path) -> int:
+    """The pages of a database file that hold something."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        size, count, free = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return int(size * (count - free))
+    finally:
+        connection.close()

@@ -1,0 +1,75 @@
+"""The one table: what | must | stretch | measured | met or the distance."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import click
+
+
+class Row(NamedTuple):
+    """A line. `least` means that more is better. Without `must` it only informs."""
+
+    what: str
+    measured: float
+    must: float | None = None
+    stretch: float | None = None
+    unit: str = ""
+    note: str = ""
+    least: bool = True
+
+    def reaches(self, goal: float) -> bool:
+        return self.measured >= goal if self.least else self.measured <= goal
+
+    def verdict(self) -> str:
+        if self.must is None:
+            return ""
+        if not self.reaches(self.must):
+            return f"MISSED, {self.measured / self.must:.2f} of the figure"
+        if self.stretch is not None and self.reaches(self.stretch):
+            return "met, stretch too"
+        return "met"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return ""
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def spread(values: Sequence[float], unit: str = "") -> str:
+    """The least and the most of repeated runs."""
+    return f"{number(min(values))}–{number(max(values), unit)}"
+
+
+def median_of(runs: int, measure: Callable[[], float]) -> tuple[float, list[float]]:
+    values = [measure() for _ in range(runs)]
+    return statistics.median(values), values
+
+
+def shown(rows: Sequence[Row]) -> str:
+    """All rows as aligned text."""
+    lines = [("what", "must", "stretch", "measured", "verdict", "note")]
+    for row in rows:
+        mark = "≥ " if row.least else "≤ "
+        lines.append(
+            (
+                row.what,
+                mark + number(row.must, row.unit) if row.must is not None else "",
+                mark + number(row.stretch, row.unit) if row.stretch is not None else "",
+                number(row.measured, row.unit),
+                row.verdict(),
+                row.note,
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(6)]
+    return "\n".join(
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def say(text: str) -> None:
+    """Progress, so that nobody wonders what takes so long."""
+    click.echo(text, err=True)
