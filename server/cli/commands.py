@@ -17,7 +17,8 @@ from server import __version__
 from server.app import Folder, make_database
 from server.cli import tables
 from server.cli.checks import run_checks
-from server.cli.client import call, connected, the_site
+from server.cli.client import answers, call, connected, the_site
+from server.cli.demo import Connection, demo_command
 from server.cli.serving import serve, set_up_log
 from server.errors import HandraiseError
 from server.settings import Settings, load
@@ -337,3 +338,27 @@ def doctor(settings: Settings, as_json: bool) -> None:
     )
     if any(check.mark == "✗" for check in found):
         raise click.exceptions.Exit(1)
+
+
+def connect_demo() -> Connection:
+    """The running server's site to fill: `Demo` if there is one, else the only one."""
+    settings: Settings = click.get_current_context().obj
+    if not answers(Folder(settings.data).socket):
+        raise click.ClickException("no server runs on this folder: start it with `make run`")
+
+    async def work() -> Connection:
+        async with connected(settings) as client:
+            every = (await call(client, "GET", "/api/v1/sites"))["items"]
+            wanted = "Demo" if any(site["name"] == "Demo" for site in every) else None
+            found = await the_site(client, wanted)
+            path = f"/api/v1/sites/{found['id']}/tokens"
+            body = {"scope": "write", "name": "handraise demo"}
+            token = (await call(client, "POST", path, json=body))["token"]
+            base_url = found["snippet"].split('src="')[1].split("/h/")[0]
+            return Connection(base_url, found["key"], token, found["id"])
+
+    connection: Connection = run(work())
+    return connection
+
+
+cli.add_command(demo_command(connect_demo))

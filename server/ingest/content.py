@@ -5,6 +5,7 @@ and reserved identifiers end at this door.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from server.ingest.urls import read_url
 from server.model import Flag, FormRule, Kind, Site
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_MAX_CACHED = 256  # longer data is read each time: a hostile sender cannot fill the memory
 
 
 class Content(NamedTuple):
@@ -31,14 +33,29 @@ class Content(NamedTuple):
 
 def read_content(kind: Kind, raw: bytes, site: Site, url: str) -> Content | Refusal:
     """Read the data of one event. `url` is the page it happened on."""
+    if kind is Kind.PAGE_VIEW and len(raw) <= _MAX_CACHED:
+        return _read_screen(raw)
+    data = _data(raw)
+    if isinstance(data, Refusal):
+        return data
+    reader = _READERS.get(kind)
+    return reader(data, site, url) if reader else Content()
+
+
+def _data(raw: bytes) -> dict[str, Any] | Refusal:
     try:
-        data = decode_data(raw)
+        return decode_data(raw)
     except TooComplex:
         return Refusal.TOO_BIG
     except ValueError:
         return Refusal.UNPARSABLE
-    reader = _READERS.get(kind)
-    return reader(data, site, url) if reader else Content()
+
+
+@lru_cache(maxsize=4_096)
+def _read_screen(raw: bytes) -> Content | Refusal:
+    """Page views of one kind of browser say the same."""
+    data = _data(raw)
+    return data if isinstance(data, Refusal) else _screen(data)
 
 
 def _json(value: dict[str, Any]) -> str:
@@ -60,6 +77,10 @@ def _number(value: Any, most: int) -> int:
 
 def _page_view(data: dict[str, Any], site: Site, url: str) -> Content:
     del site, url
+    return _screen(data)
+
+
+def _screen(data: dict[str, Any]) -> Content:
     screen = _json(
         {
             "w": _number(data.get("w"), 100_000) or None,
@@ -180,7 +201,9 @@ def _track(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
     if not name:
         return Refusal.UNPARSABLE
     props = data.get("props")
-    return Content(data=_json({"name": name, "props": _safe(props) if isinstance(props, dict) else {}}))
+    return Content(
+        data=_json({"name": name, "props": _safe(props) if isinstance(props, dict) else {}})
+    )
 
 
 def _safe(value: Any) -> Any:

@@ -4,7 +4,7 @@ Everything here is computed in memory on what `projector` has loaded; nothing wa
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ from server.model import (
 from server.project.people import Part, Person, Population, part_of
 from server.project.rollups import cells, change
 from server.project.rules import Ruleset
-from server.project.scoring import score
+from server.project.scoring import Receipt, score
 from server.project.seen import Seen
 from server.project.sessions import Session, day_of
 from server.project.stages import Cause, Move, first_stage, judge
@@ -81,7 +81,9 @@ class Fold:
             self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
             self.changes.rollups.update(change(session.written, {}))
             if session.person_id in self.people.persons:
-                self.people.persons[session.person_id].parts.pop(session.session_id, None)
+                person = self.people.persons[session.person_id]
+                person.parts.pop(session.session_id, None)
+                person.receipt = None
                 self.people.dirty.add(session.person_id)
             self.sessions.pop(id(session), None)
         for table in (derived.SESSIONS, derived.SESSION_EVENTS, derived.LINKS, derived.CLAIMS):
@@ -129,11 +131,12 @@ class Fold:
             )
 
     def _join(self, session: Session) -> None:
-        parts = self.people.persons[session.person_id].parts
+        person = self.people.persons[session.person_id]
         if session.known_as != session.session_id:
-            parts.pop(session.known_as, None)
+            person.parts.pop(session.known_as, None)
             session.known_as = session.session_id
-        parts[session.session_id] = part_of(session)
+        person.parts[session.session_id] = part_of(session)
+        person.receipt = None
         self.people.dirty.add(session.person_id)
 
     def _judge_event(self, session: Session, seen: Seen, step: Step) -> None:
@@ -165,10 +168,7 @@ class Fold:
     def judge(self, person: Person, cause: Cause, *, mute: bool = False) -> None:
         """Score a person now; moves become consequences, each decided once."""
         self.people.dirty.add(person.person_id)
-        receipt = score(
-            self.ruleset, [part.hits for part in person.parts.values()], person.facts(), self.day
-        )
-        person.receipt = receipt
+        receipt = person.receipt = self._score(person)
         person.standing, moves = judge(self.ruleset, person.standing, receipt, cause)
         for move in moves:
             self._decide(person, move, mute)
@@ -217,8 +217,8 @@ class Fold:
 
     # ------------------------------------------------------------ rows
 
-    def finish(self) -> None:
-        """Write the rows of every session, visitor and person that was touched."""
+    def finish(self) -> Iterator[None]:
+        """Write the rows of every session, visitor and person that was touched, in small steps."""
         for (visitor_id, at, q, seq), (owner, kind, ms, scroll) in self.rows.items():
             session_id = owner.session_id if owner is not None else 0
             self.changes.put(
@@ -226,10 +226,13 @@ class Fold:
             )
         for session in self.sessions.values():
             self._put_session(session)
+            yield
         for visitor in self.visitors.values():
             self._put_visitor(visitor)
+            yield
         for person_id in sorted(self.people.dirty):
             self.put_person(self.people.persons[person_id])
+            yield
         self.people.dirty.clear()
 
     def _put_session(self, session: Session) -> None:
@@ -314,13 +317,15 @@ class Fold:
             self.changes, VISITOR, visitor_id, parts, receipt, self.day, self.ruleset.version
         )
 
+    def _score(self, person: Person) -> Receipt:
+        hits = [part.hits for part in person.parts.values()]
+        return score(self.ruleset, hits, person.facts(), self.day)
+
     def put_person(self, person: Person) -> None:
         if not person.parts:
             return
-        receipt = score(
-            self.ruleset, [part.hits for part in person.parts.values()], person.facts(), self.day
-        )
-        person.receipt = receipt
+        receipt = person.receipt or self._score(person)
+        person.receipt = None
         person.write(self.changes)
         put_subject(
             self.changes,

@@ -1,6 +1,6 @@
 """Entries → `Seen`: interned ids back into words, each looked up once and remembered."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -142,9 +142,9 @@ class Lookup:
             data=_json.decode(row.data) if row.data else {},
         )
 
-    def see_all(self, rows: Sequence[Entry]) -> list[Seen]:
+    def see_all(self, rows: Sequence[Entry]) -> Iterator[Seen]:
         """The countable events among entries: human, and not decisions or consequences."""
-        return [self.see(row) for row in rows if 0 < row.kind < 64 and row.class_ == 0]
+        return (self.see(row) for row in rows if 0 < row.kind < 64 and row.class_ == 0)
 
 
 def _remembered(function: Callable[[str], Any]) -> Callable[[str], Any]:

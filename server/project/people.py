@@ -82,7 +82,7 @@ class Person:
         self.traits: dict[str, Trait] = {}
         self.identifiers: dict[Identifier, int] = {}
         self.parts: dict[int, Part] = {}
-        self.receipt: Receipt | None = None
+        self.receipt: Receipt | None = None  # of this fold, while nothing has changed since
 
     def value(self, name: str) -> str:
         trait = self.traits.get(name)
@@ -171,6 +171,7 @@ class Population:
 
     def _learn(self, claim: Claim, person_id: int) -> None:
         person = self.persons[person_id]
+        person.receipt = None
         level = int(claim.level)
         person.level = max(person.level, level)
         for identifier in claim.ids:

@@ -2,15 +2,16 @@
 
 The cursor is a compare-and-set in the same transaction as the rows, so a result is applied once or
 not at all; the memory kept here is thrown away whenever that fails. Computing yields to the event
-loop every millisecond, and steps back while events wait to be stored.
+loop every millisecond, and steps back while that loop is busy.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from server.errors import Conflict, Overloaded
@@ -22,8 +23,8 @@ from server.project.fold import Fold
 from server.project.lookup import Lookup
 from server.project.people import Population, read_parts
 from server.project.rollups import cells
-from server.project.ruleset import DEFAULT
 from server.project.rules import Ruleset
+from server.project.ruleset import DEFAULT
 from server.project.seen import Seen
 from server.project.signals import Matcher
 from server.project.stages import Cause
@@ -31,14 +32,22 @@ from server.project.subjects import PERSON, VISITOR, ordered
 from server.project.visitor import Rules, Visitor
 from server.storage import derived, entries
 from server.storage import people as rows
-from server.storage.database import Database, Reader
+from server.storage.database import Database, Reader, Script
 from server.storage.derived import Changes
 from server.storage.entries import Entry
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.projector")
-BATCH = 256
+T = TypeVar("T")
+Pause = Callable[[], Awaitable[None]]
+#: Entries of one result: as many as are written in `WRITING_S`, within these bounds.
+BATCH, BATCH_LEAST = 512, 64
+WRITING_S = 0.002
+#: Computing lets others run after this long, and after `REST` times as long as they then took.
 SLICE_S = 0.001
+REST, REST_MOST_S = 4, 0.05
+#: What comes within this time is projected together: a result costs the same for one as for ten.
+GATHER_S = 0.01
 VISITORS_KEPT = 6_000
 PERSONS_KEPT = 4_000
 DUE_BATCH = 200
@@ -53,6 +62,18 @@ class Loaded(NamedTuple):
     passed: int
     groups: list[tuple[int, list[Seen]]]  # visitor and its events, in the order of rules
     again: dict[int, list[Seen]]  # visitors to fold anew, with all their events
+
+
+async def sliced(steps: Iterable[T], pause: Pause) -> list[T]:
+    """Go through steps of computing, letting others run after every millisecond."""
+    done: list[T] = []
+    started = time.perf_counter()
+    for step in steps:
+        done.append(step)
+        if time.perf_counter() - started > SLICE_S:
+            await pause()
+            started = time.perf_counter()
+    return done
 
 
 class SiteProjector:
@@ -78,8 +99,9 @@ class SiteProjector:
             Matcher(ruleset, settings.page_groups), settings, purposes(settings.forms)
         )
         self.zone = ZoneInfo(settings.zone)
-        self.batch = BATCH
+        self.batch = self.most = BATCH_LEAST
         self.passed_over = 0  # entries that could not be projected
+        self.long_turns = 0  # results that took longer to write than they should
         self.forget()
 
     def forget(self) -> None:
@@ -90,7 +112,7 @@ class SiteProjector:
 
     # ------------------------------------------------------------ one batch
 
-    async def advance(self, pause: Callable[[], Awaitable[None]]) -> int:
+    async def advance(self, pause: Pause) -> int:
         """Project the next entries; how many, 0 at the head of the log.
 
         An entry that cannot be projected must not stop the ones behind it: after a failure entries
@@ -108,17 +130,17 @@ class SiteProjector:
                 self.batch = 1
                 return await self.advance(pause)
             return await self._pass_over()
-        self.batch = min(self.batch * 2, BATCH)
+        self.batch = min(self.batch * 2, self.most)
         return passed
 
-    async def _advance(self, pause: Callable[[], Awaitable[None]]) -> int:
+    async def _advance(self, pause: Pause) -> int:
         async with self.database.snapshot() as reader:
-            loaded = await self._load(reader)
+            loaded = await self._load(reader, pause)
         if loaded is None:
             return 0
         fold = self._fold()
-        await self._take(fold, loaded, pause)
-        fold.finish()
+        await sliced(self._take(fold, loaded), pause)
+        await sliced(fold.finish(), pause)
         await self._write(loaded.cursor, loaded.last, fold.changes)
         self.cursor = loaded.last
         return loaded.passed
@@ -146,8 +168,7 @@ class SiteProjector:
             int(offset.total_seconds() * 1000) if offset else 0,
         )
 
-    async def _take(self, fold: Fold, loaded: Loaded, pause: Callable[[], Awaitable[None]]) -> None:
-        started = time.perf_counter()
+    def _take(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
         for visitor_id, events in loaded.groups:
             visitor = self.visitors.get(visitor_id) or Visitor(visitor_id)
             if visitor_id in loaded.again:
@@ -156,17 +177,28 @@ class SiteProjector:
                 fold.take(visitor, events)
             if visitor_id:
                 self.visitors[visitor_id] = visitor
-            if time.perf_counter() - started > SLICE_S:
-                await pause()
-                started = time.perf_counter()
+            yield
 
     async def _write(self, old: int, new: int, changes: Changes) -> None:
         site_id, gen = self.site.site_id, self.site.generation
-        await self.writer.run(lambda: derived.apply(site_id, gen, old, new, changes))
+        seconds = 0.0
+
+        def timed() -> Script[None]:
+            nonlocal seconds
+            started = time.perf_counter()
+            yield from derived.apply(site_id, gen, old, new, changes)
+            seconds = time.perf_counter() - started
+
+        await self.writer.run(timed, moves=bool(changes.consequences))
+        if seconds > WRITING_S:
+            self.long_turns += 1
+            self.most = max(BATCH_LEAST, self.most * 3 // 4)
+        elif seconds < WRITING_S / 2:
+            self.most = min(BATCH, self.most * 5 // 4)
 
     # ------------------------------------------------------------ loading
 
-    async def _load(self, reader: Reader) -> Loaded | None:
+    async def _load(self, reader: Reader, pause: Pause) -> Loaded | None:
         site_id, gen = self.site.site_id, self.site.generation
         if self.cursor < 0:
             self.cursor = await rows.cursor(reader, site_id, gen)
@@ -175,7 +207,7 @@ class SiteProjector:
             return None
         await self.lookup.prepare(reader, batch)
         groups: dict[int, list[Seen]] = {}
-        for seen in self.lookup.see_all(batch):
+        for seen in await sliced(self.lookup.see_all(batch), pause):
             groups.setdefault(seen.visitor_id, []).append(seen)
         for visitor_id in groups:
             # A visitor's id is the seq of its first entry: past the cursor it has no history.
@@ -273,7 +305,8 @@ class SiteProjector:
             if person is not None:
                 fold.judge(person, Cause(seq=0, at=midnight))
         try:
-            fold.finish()
+            for _ in fold.finish():
+                continue
             await self._write(self.cursor, self.cursor, fold.changes)
         except BaseException:
             self.forget()
@@ -307,6 +340,7 @@ class Projector:
         self.clock = clock
         self.sites = sites
         self.moved = asyncio.Event()
+        self.behind = False  # whether a log went on beyond the last round
         self._projectors: dict[int, SiteProjector] = {}
         self._day = 0
 
@@ -321,39 +355,47 @@ class Projector:
     async def serve(self) -> None:
         """Project whatever is appended, until cancelled. A storage fault waits and goes on."""
         while True:
+            self.writer.moved.clear()
             try:
-                passed = await self.round()
+                await self.round()
             except (Overloaded, Conflict):
                 await asyncio.sleep(TICK_S)
                 continue
-            if passed:
+            if self.behind:
                 continue
-            self.writer.moved.clear()
-            if await self.round():
-                continue
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self.writer.moved.wait(), TICK_S)
-            except TimeoutError:
-                continue
+                await asyncio.sleep(GATHER_S)
 
     async def round(self) -> int:
         """One batch of every site; how many entries were passed."""
         passed = 0
+        heads: dict[int, int] = {}
+        for site_id, seq in await self.database.fetch("SELECT site_id, seq FROM heads"):
+            heads[site_id] = seq
+        self.behind = False
         for site in self.sites():
             projector = self.projector_of(site)
-            count = await projector.advance(self._pause)
+            head = heads.get(site.site_id, 0)
+            count = await projector.advance(self._pause) if head > projector.cursor else 0
+            self.behind |= head > projector.cursor
             passed += count
             if count:
-                self.metrics.projected.inc(count)
-                self.metrics.passed_over.inc(projector.passed_over)
-                projector.passed_over = 0
-                self._announce()
-            if not count and self.clock() // DAY_MS != self._day:
+                self._count(projector, count)
+            elif self.clock() // DAY_MS != self._day:
                 while await projector.refresh_due():
                     await self._pause()
         if not passed:
             self._day = self.clock() // DAY_MS
         return passed
+
+    def _count(self, projector: SiteProjector, passed: int) -> None:
+        self.metrics.projected.inc(passed)
+        self.metrics.passed_over.inc(projector.passed_over)
+        self.metrics.long_turns.inc(projector.long_turns)
+        projector.passed_over = projector.long_turns = 0
+        self.moved.set()
+        self.moved = asyncio.Event()
 
     async def passed(self, site_id: int, seq: int) -> None:
         """Wait until the projector of a site has passed an entry."""
@@ -361,10 +403,10 @@ class Projector:
             moved = self.moved
             await moved.wait()
 
-    def _announce(self) -> None:
-        self.moved.set()
-        self.moved = asyncio.Event()
-
     async def _pause(self) -> None:
-        """Let others run; where events wait to be stored, for longer."""
-        await asyncio.sleep(0.003 if self.writer.busy else 0)
+        """Let others run. A busy loop takes long to come round: then most of the time is theirs."""
+        started = time.perf_counter()
+        await asyncio.sleep(0)
+        took = time.perf_counter() - started
+        if took > SLICE_S:
+            await asyncio.sleep(min(REST * took, REST_MOST_S))

@@ -77,7 +77,8 @@ class PostgresDatabase:
         except BaseException as error:
             await self.close()
             if isinstance(error, OSError | ValueError | asyncpg.PostgresError):
-                raise HandraiseError(f"cannot use the PostgreSQL database: {error}") from error
+                reason = f"cannot use the PostgreSQL database: {told(error)}"
+                raise HandraiseError(reason) from error
             raise
 
     async def _connect(self) -> Any:

@@ -47,7 +47,7 @@ def refused(connection: Any, error: Exception) -> bool:
 
 def told(error: BaseException | None) -> str:
     """The driver's words without details and values, which may be personal."""
-    text = str(error.args[0]) if error is not None and error.args else type(error).__name__
+    text = str(error.args[0] if error and state(error) else error) or type(error).__name__
     return text.split(": ")[0] if text.startswith("invalid input for query argument") else text
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -35,7 +35,12 @@ STORAGE_FAULTS = {
     sqlite3.SQLITE_PROTOCOL,
 }
 PAGE_CACHE_KB = 16_000
-WAL_CEILING_BYTES = 12_000_000
+#: 10 MB of log: whoever waits for a checkpoint waits 10 ms, so it should be fewer than one in 100.
+CHECKPOINT_PAGES = 2_500
+WAL_CEILING_BYTES = 14_000_000
+BUSY_MS = 5_000
+#: A turn that takes longer than this goes on in the writer's thread.
+LOOP_S = 0.005
 READ_LIMIT_S = 1.0
 
 
@@ -45,22 +50,34 @@ def numbered(sql: str) -> str:
     return re.sub(r"\$(\d+)", r"?\1", sql)
 
 
+#: Yields between statements whether what comes next may have to wait.
+Steps = Generator[bool, None, None]
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
+
+
 def _fault(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAULTS
 
 
 class SqliteWriter:
-    """The writing connection. Every method runs in the writer's own thread."""
+    """The writing connection, used by one thread at a time.
+
+    Short statements run on the event loop: beside a busy loop a thread waits for the interpreter's
+    lock after every single one. The commit waits for the disk, so it runs in the writer's thread.
+    """
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self.wal = Path(f"{path}-wal")
         self.connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5
+            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=0
         )
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={synchronous}",
-            "wal_autocheckpoint=1000",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
             f"cache_size=-{PAGE_CACHE_KB}",
             "mmap_size=0",
             "temp_store=MEMORY",
@@ -70,24 +87,58 @@ class SqliteWriter:
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
 
     def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
-        execute = self.connection.execute
+        """A whole turn in one thread."""
+        outcomes: list[Outcome] = []
+        return self.finish(self.steps(scripts, outcomes), outcomes)
+
+    def steps(self, scripts: Sequence[ScriptMaker], outcomes: list[Outcome]) -> Steps:
+        """A turn but for its commit, which may go on in another thread after each statement.
+
+        Yields whether what comes next may have to wait.
+        """
         try:
-            execute("BEGIN IMMEDIATE")
-            outcomes = [self._run(maker) for maker in scripts]
-            execute("COMMIT")
+            yield from self._begin()
+            for maker in scripts:
+                outcomes.append((yield from self._run(maker)))
         except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                execute("ROLLBACK")
-            raise Overloaded(f"the database cannot be written: {error}") from error
+            raise self._undone(error) from error
+
+    def finish(self, steps: Steps, outcomes: list[Outcome]) -> list[Outcome]:
+        """What is left of a turn, and its commit."""
+        for _ in steps:
+            pass
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._undone(error) from error
         self._bound_wal()
         return outcomes
 
-    def _run(self, maker: ScriptMaker) -> Outcome:
+    def _undone(self, error: sqlite3.Error) -> Overloaded:
+        with suppress(sqlite3.Error):
+            self.connection.execute("ROLLBACK")
+        return Overloaded(f"the database cannot be written: {error}")
+
+    def _begin(self) -> Steps:
+        """Take the write lock; another process may hold it for a moment."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not _busy(error):
+                raise
+            yield True
+            self.connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            finally:
+                self.connection.execute("PRAGMA busy_timeout=0")
+
+    def _run(self, maker: ScriptMaker) -> Generator[bool, None, Outcome]:
         """One script in a savepoint of its own; storage faults end the whole turn."""
         execute = self.connection.execute
         execute("SAVEPOINT script")
         try:
-            value = self._drive(maker)
+            value = yield from self._drive(maker)
         except sqlite3.Error:
             raise
         except Exception as error:  # a script's own error undoes that script alone
@@ -97,19 +148,16 @@ class SqliteWriter:
         execute("RELEASE script")
         return Outcome(value, None)
 
-    def _drive(self, maker: ScriptMaker) -> Any:
+    def _drive(self, maker: ScriptMaker) -> Generator[bool, None, Any]:
         script = maker()
-        answer: list[Row] | None = None
-        fault: Exception | None = None
+        answer: Any = None  # the first send starts the script
+        fault: DataError | None = None
         while True:
             try:
-                if fault is not None:
-                    error, fault = fault, None
-                    query = script.throw(error)
-                else:
-                    query = next(script) if answer is None else script.send(answer)
+                query = script.send(answer) if fault is None else script.throw(fault)
             except StopIteration as stop:
                 return stop.value
+            fault = None
             try:
                 answer = self._execute(query)
             except sqlite3.Error as error:
@@ -118,6 +166,7 @@ class SqliteWriter:
                 fault = DataError(str(error))
             except (OverflowError, UnicodeError, ValueError) as error:
                 fault = DataError(str(error))
+            yield False
 
     def _execute(self, query: Query) -> list[Row]:
         sql = numbered(query.sql)
@@ -135,7 +184,7 @@ class SqliteWriter:
         self.connection.execute("PRAGMA busy_timeout=100")
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self.connection.execute("PRAGMA busy_timeout=5000")
+        self.connection.execute("PRAGMA busy_timeout=0")
 
     def close(self) -> None:
         with suppress(sqlite3.Error):
@@ -203,6 +252,7 @@ class SqliteDatabase:
         self._reader_count = readers
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handraise-writer")
         self._writer: SqliteWriter | None = None
+        self._turn = asyncio.Lock()
         self._readers: asyncio.Queue[SqliteReader] = asyncio.Queue()
         self._opened: list[SqliteReader] = []
 
@@ -226,17 +276,31 @@ class SqliteDatabase:
         for reader in self._opened:
             await reader.connection.close()
         self._opened.clear()
-        if self._writer is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._writer.close)
-            self._writer = None
+        async with self._turn:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, writer.close)
         self._thread.shutdown(wait=True)
 
     async def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
-        if self._writer is None:
-            raise Overloaded("the database is closed")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._writer.turn, scripts)
+        async with self._turn:
+            writer = self._writer
+            if writer is None:
+                raise Overloaded("the database is closed")
+            outcomes: list[Outcome] = []
+            steps = writer.steps(scripts, outcomes)
+            late = time.perf_counter() + LOOP_S
+            for may_wait in steps:
+                if may_wait or time.perf_counter() > late:
+                    break
+            loop = asyncio.get_running_loop()
+            done = loop.run_in_executor(self._thread, writer.finish, steps, outcomes)
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                await asyncio.wait([done])  # nobody else may use the connection before
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteReader]:

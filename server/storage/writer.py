@@ -30,6 +30,7 @@ class _Waiting(NamedTuple):
 class _Command(NamedTuple):
     maker: ScriptMaker
     done: asyncio.Future[Any]
+    moves: bool
 
 
 def _settle(future: asyncio.Future[Any], value: Any, error: Exception | None = None) -> None:
@@ -91,12 +92,15 @@ class Writer:
         self._wake.set()
         return await future
 
-    async def run(self, maker: ScriptMaker) -> Any:
-        """Run a command in the next turn; its value, or the error that undid it."""
+    async def run(self, maker: ScriptMaker, *, moves: bool = True) -> Any:
+        """Run a command in the next turn; its value, or the error that undid it.
+
+        `moves` wakes the projector: not needed for what appends nothing to a log.
+        """
         if self._closing:
             raise Overloaded("the server is shutting down")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._commands.append(_Command(maker, future))
+        self._commands.append(_Command(maker, future, moves))
         self._wake.set()
         return await future
 
@@ -213,5 +217,5 @@ class Writer:
             self.metrics.duplicates.inc(seqs.count(0))
         for command, outcome in zip(commands, outcomes[len(groups) :], strict=True):
             _settle(command.done, outcome.value, outcome.error)
-        if groups or commands:
+        if groups or any(command.moves for command in commands):
             self.moved.set()

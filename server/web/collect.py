@@ -21,10 +21,11 @@ from server.web.state import State
 
 CORS = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Handraise-Dropped, Retry-After"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 ]
+#: Headers of ours that a page may read, sent where there are any.
+EXPOSED = (b"access-control-expose-headers", b"Handraise-Dropped, Retry-After")
 PREFLIGHT = [
     *CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
@@ -34,6 +35,8 @@ PREFLIGHT = [
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 ONE = b'{"accepted":1,"duplicates":0,"dropped":[]}'
+#: What `POST /e` looks at; the others of a browser's many headers are not worth their decoding.
+LOOKED_AT = {name.encode(): name for name in ("user-agent", "origin", "referer", "sec-gpc")}
 #: Reasons that are never told in public: they would say who was here.
 SECRET_REASONS = frozenset({Refusal.TOMBSTONE})
 
@@ -122,6 +125,16 @@ def header_map(scope: Scope) -> dict[str, str]:
     return found
 
 
+def few_headers(scope: Scope) -> dict[str, str]:
+    """The headers in `LOOKED_AT`, the first of each name."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        known = LOOKED_AT.get(name)
+        if known is not None:
+            found.setdefault(known, value.decode("latin-1"))
+    return found
+
+
 def arrival_of(
     state: State, scope: Scope, headers: Mapping[str, str], door: Door = Door.COLLECT
 ) -> Arrival:
@@ -168,7 +181,8 @@ class Collect:
             body = await read_body(receive, limits.BODY_BYTES)
             wire, unread = decode(inflate(body))
             site = state.sites.by_key.get(wire.k)
-            arrival = arrival_of(state, scope, header_map(scope))
+            headers = header_map if state.settings.geo_database else few_headers
+            arrival = arrival_of(state, scope, headers(scope))
             reading = read_batch(site, arrival, wire, state.tools)
             reading.refused.extend(unread)
             answer = await store(state, site, arrival, reading)
@@ -177,11 +191,11 @@ class Collect:
                 state.metrics.overloaded.inc()
             await _problem(send, error, error.status)
             return
-        headers = [*CORS, JSON]
+        more = [JSON]
         if answer.dropped:
             reasons = ", ".join(sorted({str(reason) for _, reason in answer.dropped}))
-            headers.append((b"handraise-dropped", reasons.encode("ascii")))
-        await _send(send, 202, headers, answer.body())
+            more += [EXPOSED, (b"handraise-dropped", reasons.encode("ascii"))]
+        await _send(send, 202, [*CORS, *more], answer.body())
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
@@ -197,5 +211,5 @@ async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], bod
 async def _problem(send: Send, error: HandraiseError, status: int) -> None:
     headers = [*CORS, PROBLEM]
     if isinstance(error, Overloaded):
-        headers.append((b"retry-after", str(error.retry_after).encode()))
+        headers += [EXPOSED, (b"retry-after", str(error.retry_after).encode())]
     await _send(send, status, headers, problem_body(status, error.code, error.detail))

@@ -100,6 +100,7 @@ class Pages:
             "sites": sites,
             "path": path,
             "local": local,
+            "day": lambda text: datetime.fromisoformat(text).strftime("%-d %b %Y"),
             "ago": lambda text: ago(local(text), now),
             "snippet": snippet(self.state, site),
             "labels": {rule.key: rule.label for rule in ruleset_of(self.state, site).rules},
@@ -204,7 +205,7 @@ class Pages:
 
 def whole(score: float) -> str:
     """A total as pages show it: rounded once, halves up."""
-    return str(Decimal(str(score)).quantize(Decimal(1), ROUND_HALF_UP))
+    return str(Decimal(str(score)).quantize(Decimal(1), ROUND_HALF_UP)).replace("-", "−")
 
 
 def signed(score: float) -> str:

@@ -13,6 +13,8 @@ from server.reports.visits import VisitFacts
 
 #: Lines of a form shown; the API has all of them.
 MOST_FIELDS = 12
+#: Visits shown unfolded.
+OPEN = 3
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Visit:
     link: LinkOfItem | None
     steps: list[Step]
     facts: VisitFacts | None = None
+    open: bool = False
 
     @property
     def begun(self) -> datetime:
@@ -45,7 +48,9 @@ class Visit:
 
     @property
     def length(self) -> str:
-        return span((self.steps[0].at - self.begun).total_seconds())
+        """How long it took; empty for a single moment."""
+        seconds = (self.steps[0].at - self.begun).total_seconds()
+        return span(seconds) if seconds >= 1 else ""
 
     @property
     def pages(self) -> int:
@@ -86,7 +91,23 @@ def visits_of(
             by_session[item.session] = visit
     for visit in visits:
         _fold_engagement(visit)
-    return visits
+    for visit in [visit for visit in visits if not visit.decided][:OPEN]:
+        visit.open = True
+    return _without_echoes(visits)
+
+
+def _without_echoes(visits: list[Visit]) -> list[Visit]:
+    """A threshold that moved the stage is told by the move."""
+    moved = {_moment(v.steps[0]) for v in visits if v.steps[0].item.kind == "stage_moved"}
+    return [
+        visit
+        for visit in visits
+        if visit.steps[0].item.kind != "crossed" or _moment(visit.steps[0]) not in moved
+    ]
+
+
+def _moment(step: Step) -> tuple[str, str]:
+    return step.item.at, str(step.item.data.get("threshold"))
 
 
 def _fold_engagement(visit: Visit) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from tests.bench.load import CONNECTIONS
 
@@ -126,11 +126,3 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
-
-
-class Saturated(NamedTuple):
-    """A closed-loop run of the program on a filled database."""
-
-    load: Load
-    wal_bytes: int
-    peak_mb: float

@@ -1,7 +1,6 @@
 """The one table: what | must | stretch | measured | met or the distance."""
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
@@ -41,11 +40,6 @@ def number(value: float | None, unit: str = "") -> str:
 def spread(values: Sequence[float], unit: str = "") -> str:
     """The least and the most of repeated runs."""
     return f"{number(min(values))}–{number(max(values), unit)}"
-
-
-def median_of(runs: int, measure: Callable[[], float]) -> tuple[float, list[float]]:
-    values = [measure() for _ in range(runs)]
-    return statistics.median(values), values
 
 
 def shown(rows: Sequence[Row]) -> str:

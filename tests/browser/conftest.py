@@ -14,10 +14,15 @@ from server.model import FormRule, Site, SiteSettings
 from tests.browser.host import Host, serve_host
 from tests.browser.tracker import Request, Row, Tracker, serve_tracker
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 #: Playwright turns the back/forward cache off by default; one of our tests is about it.
 UNWANTED = ["--disable-back-forward-cache"]
 FORMS = tuple(FormRule(key) for key in ("contact", "demo", "form", "inner", "outer"))
@@ -118,9 +123,7 @@ class Lab:
     def settle(self, page: Page) -> None:
         page.wait_for_function("() => window.handraise && handraise.b")
 
-    def rows(
-        self, kind: str, count: int = 1, where: Callable[[Row], bool] = lambda row: True
-    ) -> list[Row]:
+    def rows(self, kind: str, count: int = 1, where: Callable[[Row], object] = bool) -> list[Row]:
         """Rows of a kind, waited for; see `Tracker.rows`."""
         return self.tracker.rows(self.site, kind, count, where, self._wait)
 
@@ -132,7 +135,7 @@ class Lab:
         else:
             time.sleep(seconds)
 
-    def row(self, kind: str, where: Callable[[Row], bool] = lambda row: True) -> Row:
+    def row(self, kind: str, where: Callable[[Row], object] = bool) -> Row:
         found = self.rows(kind, 1, where)
         assert len(found) == 1, [dict(row) for row in found]
         return found[0]

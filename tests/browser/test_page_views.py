@@ -102,13 +102,15 @@ def test_22_a_router_with_the_original_push_is_counted(lab: Lab) -> None:
 def test_22_without_the_navigation_api_the_history_is_wrapped(lab: Lab) -> None:
     lab.context.add_init_script("delete window.navigation")
     page = lab.visit("/")
-    page.evaluate("history.pushState(null, '', '/a'); history.replaceState(null, '', '/a?x')")
+    page.evaluate("history.pushState(null, '', '/a')")
+    page.evaluate("history.replaceState({ x: 1 }, '', '/a?x')")
     lab.rows("page_view", 2)
     page.evaluate("history.replaceState(null, '', '/b')")
     lab.rows("page_view", 3)
     page.go_back()
     lab.rows("page_view", 4)
-    assert paths(lab, lab.all_after(page, "page_view")) == ["/", "/a", "/b", "/"]
+    found = [path.split("?")[0] for path in paths(lab, lab.all_after(page, "page_view"))]
+    assert found == ["/", "/a", "/b", "/"]
 
 
 def test_22_a_frozen_history_goes_on_working(lab: Lab) -> None:
@@ -259,7 +261,7 @@ def test_32_campaigns_are_kept_and_secrets_are_not(lab: Lab) -> None:
     lab.visit("/?utm_source=Mail&gclid=abc&email=ann%40brew.example&token=s3cret&page=2#t=s3cret")
     row = lab.row("page_view")
     assert row["url"] == f"{lab.host.origin}/?page=2"
-    assert row["campaign"]["utm_source"] == "Mail"
+    assert row["campaign"]["source"] == "Mail"
     assert "brew" not in str(row)
     assert "s3cret" not in str(row)
 

@@ -73,9 +73,8 @@ class Gate:
             if answer is not None:
                 await _refuse(send, answer)
                 return
-            hold = self.hold
-            while hold is not None and not hold.is_set():
-                await asyncio.sleep(0.01)
+            if self.hold is not None:
+                await asyncio.to_thread(self.hold.wait, 20)
             await app(scope, _replay(body), send)
 
         return gate
@@ -155,7 +154,7 @@ class Tracker:
         site: Site,
         kind: str,
         count: int = 1,
-        where: Callable[[Row], bool] = lambda row: True,
+        where: Callable[[Row], object] = bool,
         wait: Callable[[float], None] = time.sleep,
     ) -> list[Row]:
         """The one helper that waits: until `count` rows of a kind are stored; it returns them all.
@@ -201,8 +200,7 @@ def serve_tracker(folder: Path) -> Iterator[Tracker]:
             tracker.gate = gate
             ready.append(tracker)
             up.set()
-            while not over.is_set():
-                await asyncio.sleep(0.05)
+            await asyncio.to_thread(over.wait)
             server.should_exit = server.force_exit = True
             await task
 

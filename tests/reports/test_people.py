@@ -1,6 +1,5 @@
 """People as lists and one by one: filters, sorts, pages, and receipts that add up."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,22 +14,10 @@ from server.reports.people import ORDERS, PeopleFilter, merged_into, people, peo
 from server.reports.shapes import PersonDetail
 from server.reports.visitors import ORDERS as VISITOR_ORDERS
 from server.reports.visitors import VisitorFilter, visitor, visitors, visitors_sql
-from server.storage.database import Database
-from tests.acme import Known, crowd, history
-from tests.tracking import DAY, HOUR, NOON, World, tracking
+from tests.acme import Known, crowd
+from tests.tracking import DAY, HOUR, NOON, World
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    async with tracking(database) as ready:
-        yield ready
-
-
-@pytest.fixture
-async def known(world: World) -> Known:
-    return await history(world)
 
 
 async def listed(world: World, sort: str = "-score", **chosen: Any) -> list[str]:

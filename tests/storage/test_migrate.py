@@ -158,19 +158,20 @@ async def test_nodes_that_start_at_once_migrate_once(place: Place) -> None:
                 await node.close()
 
 
-async def test_a_changed_migration_is_refused_with_a_sentence(database: Database) -> None:
-    await run(database, lambda: statement("UPDATE schema_versions SET checksum = 'x'"))
-    with pytest.raises(SchemaError, match=r"0001_first was applied from another text"):
+async def test_a_changed_migration_is_refused_with_a_sentence(place: Place) -> None:
+    async with empty(place) as database:
         await migrate(database)
+        await run(database, lambda: statement("UPDATE schema_versions SET checksum = 'x'"))
+        with pytest.raises(SchemaError, match=r"0001_first was applied from another text"):
+            await migrate(database)
 
 
-async def test_a_newer_schema_is_refused_with_a_sentence(database: Database) -> None:
-    await run(database, lambda: statement("INSERT INTO schema_versions VALUES (99, 'x', 'x')"))
-    try:
+async def test_a_newer_schema_is_refused_with_a_sentence(place: Place) -> None:
+    async with empty(place) as database:
+        await migrate(database)
+        await run(database, lambda: statement("INSERT INTO schema_versions VALUES (99, 'x', 'x')"))
         with pytest.raises(SchemaError, match=r"has schema 99, this program knows \d+: start"):
             await migrate(database)
-    finally:
-        await run(database, lambda: statement("DELETE FROM schema_versions WHERE version = 99"))
 
 
 def test_what_is_pending() -> None:

@@ -1,13 +1,16 @@
 """What the storage tests share: events by number, a site, and ways to run and to break a script."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from server.errors import HandraiseError
 from server.model import Class, Consent, Door, Event, Flag, Kind, SiteSettings
 from server.storage import entries, sites
 from server.storage.database import Database, Query, Row, Script, ScriptMaker
+from server.storage.names import Names
+from tests.engines import Cluster, Place
 
 NOW = 1_800_000_000_000
 
@@ -93,6 +96,27 @@ def crash(engine: str) -> Script[None]:
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
         raise error
     yield Query("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def cluster_of(place: Place) -> Cluster:
+    assert place.cluster is not None
+    return place.cluster
+
+
+@asynccontextmanager
+async def another(place: Place, **options: Any) -> AsyncIterator[Database]:
+    """One more node on the database of a place."""
+    database = place.make(**options)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def appending(site_id: int, *numbers: int) -> ScriptMaker:
+    """Append events without a cache, as a node does that has just started."""
+    return lambda: entries.append(site_id, [event(n) for n in numbers], Names())
 
 
 class Stopped(HandraiseError):

@@ -1,0 +1,1 @@
+"""The demo: an invented company's website to click through, and three weeks of its visitors."""

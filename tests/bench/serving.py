@@ -1,0 +1,218 @@
+"""Rows about the whole program: a server on one core, the generator on the other."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.place import NAME, Copies, used_bytes
+from tests.bench.runs import Host, Load, Watch, generate, host, wrk
+from tests.bench.table import Row, number, say, spread
+
+WAL_MB = 16
+#: More requests than a server on this core can answer, so that a run ends by time.
+MOST_A_SECOND = 25_000
+PROBES = 5
+
+
+@dataclass
+class Plan:
+    """How long everything takes; `quick` shows that it runs, not how fast it is."""
+
+    runs: int
+    seconds: float
+    sustained: float
+
+
+@dataclass
+class Measured:
+    """Repeated runs of one kind."""
+
+    rates: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+    def add(self, load: Load) -> None:
+        self.rates.append(load["rate"])
+        self.p99.append(load["p99"])
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def late(self) -> float:
+        return statistics.median(self.p99)
+
+
+class Sqlite:
+    """Starts the program on copies of a filled database."""
+
+    name = "SQLite"
+
+    def __init__(self, copies: Copies) -> None:
+        self.copies = copies
+        self.wal = 0
+        self.folder = Path()
+
+    @contextmanager
+    def serve(self, *arguments: str) -> Iterator[Host]:
+        self.folder = self.copies.fresh()
+        with (
+            host("app", "--data", str(self.folder), *arguments) as running,
+            Watch(self.folder / f"{NAME}-wal") as watch,
+        ):
+            warm(running)
+            yield running
+        self.wal = max(self.wal, watch.most)
+
+
+def warm(running: Host) -> None:
+    """What is loaded at the first event of its kind is no part of a run."""
+    generate(running.port, 5, requests=1_000, seed=4_242)
+    until_projected(running, 10)
+
+
+def until_projected(running: Host, seconds: float) -> dict[str, float]:
+    late = time.monotonic() + seconds
+    while (told := running.ask())["cursor"] < told["head"] and time.monotonic() < late:
+        time.sleep(0.1)
+    return told
+
+
+class Ingest:
+    """The interleaved runs that the ratios are made of."""
+
+    def __init__(self, place: Sqlite, plan: Plan) -> None:
+        self.place = place
+        self.plan = plan
+        self.noop = Measured()
+        self.starlette = Measured()
+        self.full = Measured()
+        self.normal = Measured()
+        self.ten = Measured()
+        self.peak_mb = 0.0
+        self.refused = 0.0
+
+    def run(self) -> None:
+        for number_ in range(self.plan.runs):
+            say(f"  ingest, round {number_ + 1} of {self.plan.runs}")
+            self.noop.add(self.floor("noop"))
+            self.full.add(self.app(number_))
+            self.noop.add(self.floor("noop"))
+            self.ten.add(self.app(number_, batch=10))
+            self.normal.add(self.app(number_, "--synchronous=NORMAL"))
+            self.starlette.add(self.floor("starlette"))
+
+    def floor(self, mode: str) -> Load:
+        with host(mode) as running:
+            return generate(running.port, self.plan.seconds / 2, requests=10_000, cycle=True)
+
+    def app(self, seed: int, *arguments: str, batch: int = 1) -> Load:
+        seconds = self.plan.seconds
+        with self.place.serve(*arguments) as running:
+            most = int(MOST_A_SECOND * seconds / batch * (1 if batch == 1 else 2.5))
+            load = generate(running.port, seconds, requests=most, batch=batch, seed=seed)
+            self.peak_mb = max(self.peak_mb, running.ask()["peak_mb"])
+        self.refused += load["refused"]
+        return load
+
+    def rows(self, fsync_p99: float) -> list[Row]:
+        noop, full, ten = self.noop, self.full, self.ten
+        pairs = [one / floor for one, floor in zip(full.rates, noop.rates[::2], strict=True)]
+        told = f"{number(full.rate)} events/s ({spread(full.rates)}); pairs {spread(pairs)}"
+        allowed = (6 * noop.late + 4 * fsync_p99) * 1e3
+        wished = (4 * noop.late + 4 * fsync_p99) * 1e3
+        spread_ms = spread([value * 1e3 for value in full.p99])
+        return [
+            Row("raw uvicorn no-op", noop.rate, unit="/s", note=spread(noop.rates)),
+            Row("no-op p99", noop.late * 1e3, unit="ms"),
+            Row("Starlette route no-op", self.starlette.rate, unit="/s"),
+            Row("ingest, one event a request, FULL", full.rate / noop.rate, 0.28, 0.38, "×", told),
+            Row("  its p99", full.late * 1e3, allowed, wished, "ms", spread_ms, False),
+            Row("  refused", self.refused, 0, None, "", "", False),
+            Row("  write-ahead log", self.place.wal / 1e6, WAL_MB, None, "MB", "4–16 MB", False),
+            Row("  the same with NORMAL", self.normal.rate / noop.rate, unit="×"),
+            Row(
+                "10 events a request",
+                ten.rate / full.rate,
+                2,
+                2.5,
+                "×",
+                f"{number(ten.rate)} events/s",
+            ),
+            Row("peak memory under load", self.peak_mb, 150, None, "MB", "", False),
+        ]
+
+
+class Sustained:
+    """The highest paced rate at which the projector is less than a second behind at the end."""
+
+    def __init__(self, place: Sqlite, plan: Plan, noop: float) -> None:
+        self.place = place
+        self.plan = plan
+        self.noop = noop
+        self.tried: list[str] = []
+        self.disk = 0.0
+        self.peak_mb = 0.0
+
+    def holds(self, part: float, seconds: float) -> bool:
+        rate = part * self.noop
+        with self.place.serve() as running:
+            before = running.ask()["cursor"]
+            began = self._bytes()
+            load = generate(
+                running.port, seconds, rate=rate, requests=int(rate * seconds * 1.05) + 640
+            )
+            told = running.ask()
+            good = told["lag_s"] < 1 and load["rate"] > 0.97 * rate and not load["refused"]
+            self.peak_mb = max(self.peak_mb, told["peak_mb"])
+            if good:
+                told = until_projected(running, 10)
+        if good and self.place.folder.name:
+            self.disk = (self._bytes() - began) / (told["cursor"] - before)
+        verdict = "holds" if good else "does not hold"
+        self.tried.append(f"{part:.3f} {verdict}")
+        say(f"  sustained {part:.3f} × no-op ({rate:,.0f}/s): {verdict}, lag {told['lag_s']:.2f} s")
+        return good
+
+    def _bytes(self) -> int:
+        path = self.place.folder / NAME
+        return used_bytes(path) if path.exists() else 0
+
+    def find(self, least: float, most: float) -> float:
+        """Halve the distance between what holds and what does not."""
+        low, high = 0.0, most
+        part = least
+        for _ in range(PROBES):
+            if self.holds(part, self.plan.sustained):
+                low = part
+            else:
+                high = part
+            part = (low + high) / 2 if low else high / 2
+        return low
+
+
+def generator_row(quick: bool) -> Row:
+    """What the generator itself can do, beside wrk: the no-op must be the slower one."""
+    with host("noop") as running:
+        own = generate(running.port, 1 if quick else 3, requests=5_000, cycle=True)["rate"]
+        theirs = wrk(running.port, 1 if quick else 3)
+    note = f"wrk {theirs:,.0f}/s" if theirs else "wrk is not installed"
+    return Row("generator against the no-op", own, unit="/s", note=note)
+
+
+def start_rows(place: Sqlite) -> list[Row]:
+    """From an empty process to the first answer, in order and after kill -9 under load."""
+    folder = place.copies.fresh()
+    first = Host("app", "--data", str(folder))
+    generate(first.port, 2, requests=20_000, seed=99)
+    first.kill()
+    second = Host("app", "--data", str(folder))
+    second.stop()
+    starts = [first.seconds_to_start, second.seconds_to_start]
+    return [
+        Row("start, 1 million events stored", starts[0], 1, None, "s", "", False),
+        Row("back after kill -9", starts[1], 3, None, "s", "", False),
+    ]

@@ -1,0 +1,302 @@
+"""Checklist D: delivery. Retries run by a clock of the test, so that it does not wait for them."""
+
+import json
+import threading
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Lab
+from tests.browser.host import Page as Plain
+
+
+def open_with_clock(lab: Lab, path: str = "/") -> Page:
+    """A page whose timers only run when the test says so."""
+    page = lab.new_page()
+    page.clock.install()
+    lab.visit(path, page)
+    return page
+
+
+def failures(lab: Lab, page: Page, count: int, step_ms: int = 500, most_ms: int = 120_000) -> None:
+    """Let time pass until `count` requests have arrived."""
+    for _ in range(0, most_ms, step_ms):
+        if len(lab.requests) >= count:
+            return
+        page.clock.run_for(step_ms)
+        page.wait_for_timeout(1)
+    raise AssertionError(f"{len(lab.requests)} requests of {count}")
+
+
+def test_41_a_click_that_navigates_at_once_is_stored(lab: Lab) -> None:
+    lab.host.page("/", "<a href='/next' onclick=\"handraise('track', 'clicked')\">go</a>")
+    page = lab.visit("/")
+    page.click("a")
+    page.wait_for_url("**/next")
+    assert lab.row("track")["data"]["name"] == "clicked"
+
+
+def test_42_an_event_made_in_pagehide_is_stored(lab: Lab) -> None:
+    page = lab.visit("/")
+    lab.rows("page_view")
+    page.evaluate("addEventListener('pagehide', () => handraise('track', 'bye'), true)")
+    page.evaluate("addEventListener('visibilitychange', () => 0)")
+    page.goto(lab.host.origin + "/next")
+    assert lab.row("track")["data"]["name"] == "bye"
+
+
+def test_43_an_event_of_a_tab_that_is_closed_is_stored(lab: Lab) -> None:
+    page = lab.visit("/")
+    page.evaluate("handraise('track', 'last words')")
+    page.close()
+    assert lab.row("track")["data"]["name"] == "last words"
+    assert len(lab.rows("engagement")) == 1
+
+
+def test_44_two_hundred_events_are_stored_in_few_small_requests(lab: Lab) -> None:
+    page = lab.visit("/")
+    lab.rows("page_view")
+    before = len(lab.requests)
+    page.evaluate("for (let i = 0; i < 200; i++) handraise('track', 'n' + i, { i })")
+    rows = lab.rows("track", 200)
+    assert [row["data"]["name"] for row in rows] == [f"n{i}" for i in range(200)]
+    assert len(lab.requests) - before <= 5
+    assert max(request.size for request in lab.requests) <= 60_000
+
+
+def test_45_three_failures_are_retried_later_and_later_and_stored_once(lab: Lab) -> None:
+    lab.gate.answers.extend([500, 503, 500])
+    page = open_with_clock(lab)
+    waits = []
+    for count in (1, 2, 3, 4):
+        before = page.evaluate("Date.now()")
+        failures(lab, page, count)
+        waits.append(page.evaluate("Date.now()") - before)
+    assert 3000 <= waits[1] <= 6000
+    assert 9000 <= waits[2] <= 15_000
+    assert 27_000 <= waits[3] <= 42_000
+    assert len(lab.rows("page_view")) == 1
+    page.clock.run_for(120_000)
+    assert len(lab.requests) == 4, "silence after success"
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0, 3000), (0.99, 4485)])
+def test_45_the_delay_is_jittered(lab: Lab, chance: float, wait: int) -> None:
+    lab.context.add_init_script(f"Math.random = () => {chance}")
+    lab.gate.answers.append(500)
+    page = open_with_clock(lab)
+    failures(lab, page, 1, 100)
+    page.wait_for_timeout(50)
+    before = page.evaluate("Date.now()")
+    failures(lab, page, 2, 100)
+    assert wait - 500 <= page.evaluate("Date.now()") - before <= wait + 600
+
+
+def test_46_a_refused_batch_is_dropped(lab: Lab) -> None:
+    lab.gate.answers.append(400)
+    page = open_with_clock(lab)
+    failures(lab, page, 1)
+    page.clock.run_for(120_000)
+    assert len(lab.requests) == 1
+    assert lab.tracker.read(lab.site) == []
+
+
+def test_47_retry_after_is_honoured(lab: Lab) -> None:
+    lab.gate.answers.append((429, {"Retry-After": "20"}))
+    page = open_with_clock(lab)
+    failures(lab, page, 1)
+    page.wait_for_timeout(50)
+    page.clock.run_for(19_500)
+    assert len(lab.requests) == 1
+    failures(lab, page, 2)
+    assert len(lab.rows("page_view")) == 1
+
+
+def test_48_what_happens_offline_arrives_later_with_its_times(lab: Lab) -> None:
+    page = open_with_clock(lab)
+    failures(lab, page, 1)
+    lab.context.set_offline(True)
+    for path in ("/a", "/b", "/c"):
+        page.evaluate("(path) => history.pushState(null, '', path)", path)
+        page.clock.run_for(3000)
+    page.clock.run_for(1000)
+    lab.context.set_offline(False)
+    rows = lab.rows("page_view", 4)
+    times = [row["at"] for row in rows[1:]]
+    assert [row["url"][-2:] for row in rows[1:]] == ["/a", "/b", "/c"]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert all(2900 <= gap <= 3900 for gap in gaps), gaps
+    assert rows[3]["lag"] >= 3500
+
+
+def test_49_the_queue_survives_a_reload_and_nothing_is_stored_twice(lab: Lab) -> None:
+    lab.gate.answers.extend([503] * 20)
+    page = lab.visit("/one")
+    page.evaluate("handraise('track', 'kept')")
+    page.wait_for_function(
+        "() => Object.keys(localStorage).some((k) => localStorage[k].includes('page_view'))"
+    )
+    page.reload()
+    lab.settle(page)
+    lab.gate.answers.clear()
+    page.reload()
+    lab.settle(page)
+    assert lab.row("track")["data"]["name"] == "kept"
+    rows = lab.rows("page_view", 3)
+    assert len(rows) == 3
+    assert len({row["event_id"] for row in lab.all_after(page)}) == len(lab.all_after(page))
+
+
+def test_50_the_same_batch_twice_is_stored_once(lab: Lab) -> None:
+    page = lab.visit("/")
+    lab.rows("page_view")
+    batch = lab.requests[0].batch
+    answer = page.evaluate(
+        """([url, body]) => fetch(url, { method: 'POST', body }).then((reply) => reply.json())""",
+        [lab.tracker.base + "/e", json.dumps(batch)],
+    )
+    assert answer["duplicates"] == len(batch["e"])
+    assert len(lab.all_after(page, "page_view")) == 1
+
+
+def test_51_two_tabs_share_a_stored_queue_without_loss(lab: Lab) -> None:
+    lab.gate.answers.extend([503] * 40)
+    tabs = [lab.visit("/one"), lab.visit("/two")]
+    for number, tab in enumerate(tabs):
+        tab.evaluate("(n) => handraise('track', 'tab ' + n)", number)
+        tab.wait_for_function(
+            "(n) => JSON.stringify(localStorage).split('page_view').length > n + 1", arg=number
+        )
+    for tab in tabs:
+        tab.close()
+    lab.gate.answers.clear()
+    page = lab.visit("/three")
+    rows = lab.rows("track", 2)
+    assert sorted(row["data"]["name"] for row in rows) == ["tab 0", "tab 1"]
+    assert len(lab.all_after(page, "page_view")) == 3
+
+
+def test_52_at_most_a_hundred_events_are_kept_and_forms_longest(lab: Lab) -> None:
+    lab.host.page("/", FORM)
+    lab.gate.answers.extend([503] * 40)
+    page = open_with_clock(lab)
+    failures(lab, page, 1)
+    page.wait_for_timeout(50)
+    page.fill("[name=email]", "ann@brew.example")
+    page.evaluate("document.forms[0].onsubmit = () => false")
+    page.click("button")
+    for number in range(130):
+        page.evaluate("(n) => history.pushState(null, '', '/p' + n)", number)
+        page.clock.run_for(10)
+    stored = page.evaluate(
+        """() => Object.keys(localStorage).map((key) => localStorage[key])
+          .filter((text) => text[0] == '[').flatMap((text) => JSON.parse(text))"""
+    )
+    kinds = [one["e"]["y"] for one in stored]
+    assert len(stored) == 100
+    assert kinds.count("form_submit") == 1
+    assert stored[-1]["e"]["u"].endswith("/p129")
+    assert not any(one["e"]["u"].endswith("/p0") for one in stored)
+
+
+def test_52_after_three_days_nothing_is_kept(lab: Lab) -> None:
+    lab.host.pages["/blank"] = Plain("<p>no tag</p>")
+    page = lab.new_page()
+    page.goto(lab.host.origin + "/blank")
+    page.evaluate(
+        """(name) => {
+          const one = (word, age) => ({
+            e: { i: (word + 'A'.repeat(22)).slice(0, 22), y: 'track', t: Date.now() - age, q: 1,
+                 d: { name: word } },
+            v: 'B'.repeat(22),
+          });
+          const kept = [one('old', 3 * 864e5 + 1e4), one('new', 5e3)];
+          localStorage[name + '0.5'] = JSON.stringify(kept);
+          localStorage[name + '0.7'] = 'broken';
+        }""",
+        "handraise." + lab.site.keys[0],
+    )
+    lab.visit("/", page)
+    assert lab.row("track")["data"]["name"] == "new"
+    assert [row["data"]["name"] for row in lab.all_after(page, "track")] == ["new"]
+
+
+def test_53_no_preflight_is_ever_made(lab: Lab) -> None:
+    page = lab.visit("/")
+    page.evaluate("handraise('track', 'x')")
+    lab.rows("track")
+    assert {request.method for request in lab.gate.requests} == {"POST"}
+
+
+def test_54_a_wrong_clock_is_corrected(lab: Lab) -> None:
+    lab.context.add_init_script("const now = Date.now; Date.now = () => now() - 7.2e6")
+    lab.visit("/")
+    row = lab.row("page_view")
+    assert abs(row["at"] - lab.tracker.app.state.clock()) < 10_000
+    assert row["lag"] < 2000
+
+
+def test_55_any_text_survives_and_a_lone_surrogate_harms_nothing(lab: Lab) -> None:
+    lab.host.page("/", FORM, title="مرحبا 🙂")
+    page = lab.visit("/")
+    page.fill("[name=email]", "ann@brew.example")
+    page.fill("[name=name]", "Ann 🙂 עברית")
+    page.evaluate("document.querySelector('[name=company]').value = 'A\\ud800B'")
+    page.click("button")
+    form = lab.row("form_submit").form
+    assert lab.row("page_view", lambda row: "🙂" in row["title"])
+    assert form["name"].startswith("Ann 🙂")
+    assert "עברית" in form["name"]
+    assert form["company"].startswith("A")
+
+
+def test_56_without_beacon_and_keepalive_events_arrive(lab: Lab) -> None:
+    lab.context.add_init_script(
+        """delete Navigator.prototype.sendBeacon;
+        const original = window.fetch;
+        window.fetch = (url, { keepalive, ...rest }) => original(url, rest);"""
+    )
+    lab.visit("/")
+    assert len(lab.rows("page_view")) == 1
+
+
+def test_56_a_fetch_that_throws_is_replaced_by_a_beacon_at_the_end(lab: Lab) -> None:
+    lab.context.add_init_script("window.fetch = () => { throw new Error('host') }")
+    page = lab.visit("/")
+    page.goto("about:blank")
+    assert len(lab.rows("page_view")) == 1
+
+
+def test_06_a_slow_endpoint_delays_nothing(lab: Lab) -> None:
+    lab.gate.hold = threading.Event()
+    page = lab.visit("/")
+    page.goto(lab.host.origin + "/next")
+    assert page.title() == "/next"
+    lab.gate.hold.set()
+    assert len(lab.rows("page_view", 2)) == 2
+
+
+def test_09_with_storage_forbidden_events_arrive_and_keep_their_visitor(lab: Lab) -> None:
+    lab.context.add_init_script(
+        """for (const name of ['localStorage', 'sessionStorage'])
+          Object.defineProperty(window, name, { get() { throw new DOMException('no') } });
+        Object.defineProperty(Document.prototype, 'cookie', {
+          get() { throw new DOMException('no') }, set() { throw new DOMException('no') },
+        });"""
+    )
+    page = lab.visit("/")
+    page.evaluate("handraise('track', 'still')")
+    track = lab.row("track")
+    assert track["visitor"] == lab.row("page_view")["visitor"]
+
+
+def test_10_a_changed_array_to_json_harms_nothing(lab: Lab) -> None:
+    lab.context.add_init_script("Array.prototype.toJSON = function () { return 'broken' }")
+    lab.visit("/")
+    assert len(lab.rows("page_view")) == 1
+
+
+FORM = """<form id="contact" action="/thanks" method="post">
+  <input name="email" type="email"><input name="name"><input name="company">
+  <button>Send</button></form>"""

@@ -1,0 +1,127 @@
+"""Checklist E: identity."""
+
+import re
+
+from tests.browser.conftest import Lab
+
+
+def test_57_the_first_visit_makes_one_visitor_and_the_second_page_is_theirs(lab: Lab) -> None:
+    page = lab.visit("/one")
+    lab.visit("/two", page)
+    first, second = lab.rows("page_view", 2)
+    assert first["visitor"] == second["visitor"]
+    assert re.fullmatch(r"[\w-]{22}", first["visitor"])
+    assert first["flags"] & 1
+    assert not second["flags"] & 1
+
+
+def test_57_without_local_storage_a_cookie_keeps_the_visitor(lab: Lab) -> None:
+    lab.context.add_init_script(
+        "Storage.prototype.setItem = () => { throw new DOMException('quota') };"
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no') } })"
+    )
+    page = lab.visit("/one")
+    lab.visit("/two", page)
+    first, second = lab.rows("page_view", 2)
+    assert first["visitor"] == second["visitor"]
+    (cookie,) = lab.context.cookies()
+    assert cookie["expires"] - page.evaluate("Date.now() / 1000") <= 395 * 86_400
+
+
+def test_57_event_ids_sort_by_time_and_never_repeat(lab: Lab) -> None:
+    page = lab.visit("/")
+    page.evaluate("for (let i = 0; i < 50; i++) handraise('track', 'n' + i)")
+    rows = lab.rows("track", 50)
+    wire = [event["i"] for event in lab.sent()]
+    assert all(re.fullmatch(r"[\w-]{22}", name) for name in wire)
+    assert len(set(wire)) == len(wire)
+    stored = [row["event_id"] for row in rows]
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    order = [[alphabet.index(letter) for letter in name[:8]] for name in stored]
+    assert order == sorted(order)
+
+
+def test_59_identify_is_stored_on_the_visitor_of_the_past_views(lab: Lab) -> None:
+    page = lab.visit("/pricing")
+    lab.rows("page_view")
+    page.evaluate("handraise('identify', { email: 'ann@brew.example', traits: { plan: 'pro' } })")
+    row = lab.row("identify")
+    assert row["data"]["ids"] == {"email": "ann@brew.example"}
+    assert row["data"]["traits"] == {"plan": "pro"}
+    assert row["visitor"] == lab.row("page_view")["visitor"]
+
+
+def test_60_somebody_else_on_the_same_browser_is_a_new_visitor(lab: Lab) -> None:
+    page = lab.visit("/")
+    for email in ("ann@brew.example", "Ann@brew.example", "ben@brew.example"):
+        page.evaluate("(email) => handraise('identify', { email })", email.lower())
+    ann, again, ben = lab.rows("identify", 3)
+    assert ann["visitor"] == again["visitor"] != ben["visitor"]
+    page.wait_for_function("() => !JSON.stringify(localStorage).includes('brew')")
+
+
+def test_63_the_id_is_given_to_a_callback(lab: Lab) -> None:
+    page = lab.visit("/")
+    given = page.evaluate("() => new Promise((done) => handraise('id', done))")
+    assert given == lab.row("page_view")["visitor"]
+
+
+def test_64_reset_ends_the_identity(lab: Lab) -> None:
+    page = lab.visit("/")
+    page.evaluate("handraise('identify', { email: 'ann@brew.example' })")
+    page.evaluate("handraise('reset'); handraise('track', 'after')")
+    after = lab.row("track")
+    assert after["visitor"] != lab.row("identify")["visitor"]
+    lab.visit("/next", page)
+    assert lab.rows("page_view", 2)[1]["visitor"] == after["visitor"]
+
+
+STUB = """<script>window.handraise=window.handraise||function(){
+(handraise.q=handraise.q||[]).push([Date.now(),...arguments])}</script>"""
+
+
+def test_04_calls_before_the_widget_keep_their_order_and_times(lab: Lab) -> None:
+    early = "<script>for (const n of 'abc') handraise('track', n); madeAt = Date.now()</script>"
+    lab.host.tag = STUB + early + lab.host.tag
+    page = lab.visit("/")
+    rows = lab.rows("track", 3)
+    assert [row["data"]["name"] for row in rows] == ["a", "b", "c"]
+    made = page.evaluate("madeAt")
+    assert all(abs(row["at"] - made) < 60 for row in rows)
+
+
+def test_05_without_the_widget_the_stub_harms_nothing(lab: Lab) -> None:
+    lab.host.tag = STUB + f'<script async src="{lab.tracker.base}/h/nobody.js"></script>'
+    page = lab.new_page()
+    page.goto(lab.host.origin)
+    page.evaluate("handraise('track', 'lost')")
+    assert page.evaluate("handraise.q.length") == 1
+
+
+def test_01_the_plain_file_reads_its_attributes(lab: Lab) -> None:
+    key = lab.site.keys[0]
+    lab.host.tag = (
+        f'<script defer src="{lab.tracker.base}/h.js" data-key="{key}" data-search="1"></script>'
+    )
+    page = lab.visit("/a")
+    page.evaluate("history.pushState(null, '', '/a?b=1')")
+    assert len(lab.rows("page_view", 2)) == 2
+
+
+def test_03_a_second_copy_of_the_tag_does_nothing(lab: Lab) -> None:
+    lab.host.tag += lab.host.tag
+    page = lab.visit("/")
+    assert len(lab.all_after(page, "page_view")) == 1
+
+
+def test_12_one_global_is_added_and_no_prototype_changed(lab: Lab) -> None:
+    lab.context.add_init_script(
+        """window.before = Object.keys(window);
+        window.native = [history.pushState, history.replaceState, fetch, FormData]"""
+    )
+    page = lab.visit("/")
+    added = page.evaluate("Object.keys(window).filter((name) => !before.includes(name))")
+    assert set(added) - {"before", "native"} == {"handraise"}
+    assert page.evaluate(
+        "native[0] == history.pushState && native[1] == history.replaceState && native[2] == fetch"
+    )
