@@ -117,7 +117,11 @@ def make_database(settings: Settings, folder: Folder) -> Database:
     if settings.database.startswith(("postgres://", "postgresql://")):
         from server.storage.postgres import PostgresDatabase
 
-        return PostgresDatabase(settings.database, read_limit_s=settings.read_limit_ms / 1000)
+        return PostgresDatabase(
+            settings.database,
+            readers=settings.readers,
+            read_limit_s=settings.read_limit_ms / 1000,
+        )
     if settings.database:
         raise HandraiseError("HANDRAISE_DATABASE must be empty or start with postgresql://")
     return SqliteDatabase(

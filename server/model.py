@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 DAY_MS = 86_400_000
+#: Event ids that begin so are the program's own; ids of clients are moved out of their way.
+RESERVED_IDS = b"\xff\xff"
 SESSION_GAP_MS = 30 * 60_000
 
 

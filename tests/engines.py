@@ -53,7 +53,7 @@ def postgres_version() -> str:
 
 
 def _end_with_parent() -> None:
-    """On Linux the server goes with a test process that is killed."""
+    """On Linux the server goes with the thread that started it, so with a killed process too."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG
 

@@ -227,7 +227,7 @@ def decode_data(raw: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise TooComplex("nested too deeply") from error
     if not isinstance(value, dict):
-        raise ValueError("data is no object")  # noqa: TRY004
+        raise ValueError("data is no object")
     budget = [limits.PROPERTIES]
     return {tidy(key, limits.NAME): _bounded(item, 1, budget) for key, item in value.items() if key}
 

@@ -3,7 +3,6 @@
 Everything here is computed in memory on what `projector` has loaded; nothing waits.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -18,12 +17,12 @@ from server.model import (
     Site,
 )
 from server.project.people import Part, Person, Population, part_of
-from server.project.rollups import cells, change
+from server.project.rollups import cells, change, day_before
 from server.project.rules import Ruleset
 from server.project.scoring import Receipt, score
 from server.project.seen import Seen
-from server.project.sessions import Session, day_of
-from server.project.stages import Cause, Move, first_stage, judge
+from server.project.sessions import Session, Zone
+from server.project.stages import Cause, Move, consequence_id, first_stage, judge
 from server.project.subjects import PERSON, VISITOR, drop_subject, ordered, put_subject
 from server.project.visitor import Rules, Step, Visitor, links_of
 from server.storage import derived
@@ -36,7 +35,7 @@ MOVE_KINDS = {
 
 
 class Fold:
-    """Collects the changes of one projection result. `now` is ms, `offset` the zone's, in ms."""
+    """Collects the changes of one projection result. `now` is ms."""
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class Fold:
         rules: Rules,
         people: Population,
         now: int,
-        offset: int,
+        zone: Zone,
     ) -> None:
         self.site = site
         self.ruleset = ruleset
@@ -54,7 +53,7 @@ class Fold:
         self.changes = people.changes
         self.now = now
         self.day = now // DAY_MS
-        self.offset = offset
+        self.zone = zone
         self.sessions: dict[int, Session] = {}  # by identity: their ids may still sink
         self.rows: dict[tuple[int, int, int, int], tuple[Session | None, int, int, int]] = {}
         self.visitors: dict[int, Visitor] = {}
@@ -104,7 +103,7 @@ class Fold:
         session = step.session
         if session is None:
             if seen.kind is Kind.PAGE_VIEW and seen.flags & Flag.COOKIELESS:
-                self.changes.rollups["cookieless_views", day_of(seen.at, self.offset), ""] += 1
+                self.changes.rollups["cookieless_views", self.zone.day(seen.at), ""] += 1
             return
         self.sessions[id(session)] = session
         for taken in step.taken:
@@ -188,10 +187,12 @@ class Fold:
                 for line in (person.receipt.lines if person.receipt else ())
             ],
         }
-        name = f"{person.person_id}|{move.kind}|{move.threshold}|{move.number}|{move.stage_to}"
+        name = consequence_id(
+            person.person_id, move.kind, move.threshold, move.number, move.stage_to
+        )
         self.changes.consequences.append(
             Event(
-                event_id=hashlib.blake2b(name.encode(), digest_size=16).digest(),
+                event_id=name,
                 kind=MOVE_KINDS[move.kind],
                 at=self.now,
                 received=self.now,
@@ -212,7 +213,7 @@ class Fold:
                     move.threshold,
                 ),
             )
-            day = day_of(move.cause.at, self.offset)
+            day = self.zone.day(move.cause.at)
             self.changes.rollups["stage", day, move.stage_to] += 1
 
     # ------------------------------------------------------------ rows
@@ -236,10 +237,10 @@ class Fold:
         self.people.dirty.clear()
 
     def _put_session(self, session: Session) -> None:
-        now = cells(session, self.offset)
+        now = cells(session, self.zone)
         self.changes.rollups.update(change(session.written, now))
         session.written = now
-        before = day_of(session.prev_end, self.offset) if session.prev_end >= 0 else -1
+        before = day_before(session, self.zone)
         self.changes.put(
             derived.SESSIONS,
             (
@@ -249,7 +250,7 @@ class Fold:
                 0,
                 session.start_at,
                 session.end_at,
-                day_of(session.start_at, self.offset),
+                self.zone.day(session.start_at),
                 before,
                 session.page_views,
                 session.events,

@@ -2,7 +2,7 @@
 
 The cursor is a compare-and-set in the same transaction as the rows, so a result is applied once or
 not at all; the memory kept here is thrown away whenever that fails. Computing yields to the event
-loop every millisecond, and steps back while that loop is busy.
+loop every millisecond, and rests while many events wait to be stored.
 """
 
 import asyncio
@@ -10,9 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
 from server.errors import Conflict, Overloaded
 from server.ingest.agents import Agents
@@ -26,13 +24,14 @@ from server.project.rollups import cells
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT
 from server.project.seen import Seen
+from server.project.sessions import Zone
 from server.project.signals import Matcher
 from server.project.stages import Cause
 from server.project.subjects import PERSON, VISITOR, ordered
 from server.project.visitor import Rules, Visitor
 from server.storage import derived, entries
 from server.storage import people as rows
-from server.storage.database import Database, Reader, Script
+from server.storage.database import Database, Reader
 from server.storage.derived import Changes
 from server.storage.entries import Entry
 from server.storage.writer import Writer
@@ -43,9 +42,8 @@ Pause = Callable[[], Awaitable[None]]
 #: Entries of one result: as many as are written in `WRITING_S`, within these bounds.
 BATCH, BATCH_LEAST = 512, 64
 WRITING_S = 0.002
-#: Computing lets others run after this long, and after `REST` times as long as they then took.
-SLICE_S = 0.001
-REST, REST_MOST_S = 4, 0.05
+#: Computing lets others run after this long, and rests where the writer is pressed.
+SLICE_S, REST_S = 0.001, 0.02
 #: What comes within this time is projected together: a result costs the same for one as for ten.
 GATHER_S = 0.01
 VISITORS_KEPT = 6_000
@@ -98,7 +96,7 @@ class SiteProjector:
         self.rules = Rules(
             Matcher(ruleset, settings.page_groups), settings, purposes(settings.forms)
         )
-        self.zone = ZoneInfo(settings.zone)
+        self.zone = Zone(settings.zone)
         self.batch = self.most = BATCH_LEAST
         self.passed_over = 0  # entries that could not be projected
         self.long_turns = 0  # results that took longer to write than they should
@@ -155,18 +153,8 @@ class SiteProjector:
         return 1
 
     def _fold(self) -> Fold:
-        now = self.clock()
-        moment = datetime.fromtimestamp(now / 1000, UTC).astimezone(self.zone)
-        offset = moment.utcoffset()
         self.people.changes = Changes()
-        return Fold(
-            self.site,
-            self.ruleset,
-            self.rules,
-            self.people,
-            now,
-            int(offset.total_seconds() * 1000) if offset else 0,
-        )
+        return Fold(self.site, self.ruleset, self.rules, self.people, self.clock(), self.zone)
 
     def _take(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
         for visitor_id, events in loaded.groups:
@@ -181,19 +169,12 @@ class SiteProjector:
 
     async def _write(self, old: int, new: int, changes: Changes) -> None:
         site_id, gen = self.site.site_id, self.site.generation
-        seconds = 0.0
-
-        def timed() -> Script[None]:
-            nonlocal seconds
-            started = time.perf_counter()
-            yield from derived.apply(site_id, gen, old, new, changes)
-            seconds = time.perf_counter() - started
-
-        await self.writer.run(timed, moves=bool(changes.consequences))
-        if seconds > WRITING_S:
+        script = lambda: derived.apply(site_id, gen, old, new, changes)  # noqa: E731
+        await self.writer.run(script, moves=bool(changes.consequences))
+        if changes.seconds > WRITING_S:
             self.long_turns += 1
             self.most = max(BATCH_LEAST, self.most * 3 // 4)
-        elif seconds < WRITING_S / 2:
+        elif changes.seconds < WRITING_S / 2:
             self.most = min(BATCH, self.most * 5 // 4)
 
     # ------------------------------------------------------------ loading
@@ -247,9 +228,8 @@ class SiteProjector:
                 visitor.step(seen, self.rules, self.people)
         finally:
             self.people.creating = True
-        offset = self._fold().offset
         for session in visitor.sessions:
-            session.written = cells(session, offset)
+            session.written = cells(session, self.zone)
             session.told = (tuple(session.hits), session.signals.pending())
         self.visitors[visitor_id] = visitor
 
@@ -363,23 +343,26 @@ class Projector:
                 continue
             if self.behind:
                 continue
+            # Not `wait_for`: before Python 3.12 it swallows a cancel that meets its result.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.writer.moved.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self.writer.moved.wait()
                 await asyncio.sleep(GATHER_S)
 
     async def round(self) -> int:
         """One batch of every site; how many entries were passed."""
         passed = 0
-        heads: dict[int, int] = {}
-        for site_id, seq in await self.database.fetch("SELECT site_id, seq FROM heads"):
-            heads[site_id] = seq
+        found = await self.database.fetch("SELECT site_id, seq FROM heads")
+        heads: dict[int, int] = {site_id: seq for site_id, seq in found}
         self.behind = False
         for site in self.sites():
             projector = self.projector_of(site)
-            head = heads.get(site.site_id, 0)
+            head, before = heads.get(site.site_id, 0), projector.cursor
             count = await projector.advance(self._pause) if head > projector.cursor else 0
             self.behind |= head > projector.cursor
             passed += count
+            if projector.cursor != before:
+                self._announce()
             if count:
                 self._count(projector, count)
             elif self.clock() // DAY_MS != self._day:
@@ -394,6 +377,9 @@ class Projector:
         self.metrics.passed_over.inc(projector.passed_over)
         self.metrics.long_turns.inc(projector.long_turns)
         projector.passed_over = projector.long_turns = 0
+
+    def _announce(self) -> None:
+        """Wake whoever waits for a cursor."""
         self.moved.set()
         self.moved = asyncio.Event()
 
@@ -404,9 +390,5 @@ class Projector:
             await moved.wait()
 
     async def _pause(self) -> None:
-        """Let others run. A busy loop takes long to come round: then most of the time is theirs."""
-        started = time.perf_counter()
-        await asyncio.sleep(0)
-        took = time.perf_counter() - started
-        if took > SLICE_S:
-            await asyncio.sleep(min(REST * took, REST_MOST_S))
+        """Let others run; for longer where many events wait to be stored."""
+        await asyncio.sleep(REST_S if self.writer.pressed else 0)

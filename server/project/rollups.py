@@ -7,15 +7,15 @@ before it began. Hence sessions are counted by (day, day before).
 
 from collections import Counter
 
-from server.project.sessions import Session, day_of
+from server.project.sessions import Session, Zone
 
 Cell = tuple[str, int, str]  # name, day, key
 
 
-def cells(session: Session, offset_ms: int) -> dict[Cell, int]:
-    """The cells a session fills, days in the site's zone `offset_ms` east of UTC."""
-    day = day_of(session.start_at, offset_ms)
-    before = day_of(session.prev_end, offset_ms) if session.prev_end >= 0 else -1
+def cells(session: Session, zone: Zone) -> dict[Cell, int]:
+    """The cells a session fills, on the day it started in the site's zone."""
+    day = zone.day(session.start_at)
+    before = day_before(session, zone)
     found: dict[Cell, int] = {
         ("sessions", day, str(before)): 1,
         ("page_views", day, ""): session.page_views,
@@ -29,6 +29,11 @@ def cells(session: Session, offset_ms: int) -> dict[Cell, int]:
         found["lead_channel", day, session.channel] = session.leads
         found["lead_landing", day, session.landing] = session.leads
     return {cell: value for cell, value in found.items() if value and (cell[2] or cell[1])}
+
+
+def day_before(session: Session, zone: Zone) -> int:
+    """The day on which the visitor's session before this one started, -1 for a first session."""
+    return zone.day(session.prev_start) if session.prev_start >= 0 else -1
 
 
 def change(old: dict[Cell, int], new: dict[Cell, int]) -> Counter[Cell]:

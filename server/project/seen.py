@@ -1,4 +1,4 @@
-"""One event as the projector sees it: interned ids turned into words, times corrected, data read."""
+"""One event as the projector sees it: interned ids turned into words, data read."""
 
 from typing import Any
 

@@ -3,12 +3,15 @@
 A session is also cut where another person claims the visitor; `visitor` does that.
 """
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from server.model import DAY_MS, SESSION_GAP_MS, Kind
 from server.project.seen import Seen
 from server.project.signals import Fact, Hit, Matcher, SessionSignals
 
+QUARTER_MS = 900_000
 #: The kinds that open a session. Engagement is the echo of a page view; consent, confirmations and
 #: mail opens happen without anybody reading.
 OPENERS = frozenset(
@@ -83,7 +86,7 @@ class Session:
         "os",
         "page_views",
         "person_id",
-        "prev_end",
+        "prev_start",
         "readings",
         "reason",
         "referrer",
@@ -98,7 +101,7 @@ class Session:
         "written",
     )
 
-    def __init__(self, seen: Seen, prev_end: int) -> None:
+    def __init__(self, seen: Seen, prev_start: int) -> None:
         self.session_id = self.known_as = seen.seq  # the id its person knows it by
         self.visitor_id = seen.visitor_id
         self.person_id = 0
@@ -106,7 +109,7 @@ class Session:
         self.level = 0
         self.reason = ""
         self.start_at = self.end_at = seen.at
-        self.prev_end = prev_end  # end of the visitor's session before, -1 if none
+        self.prev_start = prev_start  # of the visitor's session before, -1 if none
         self.next_start = 0  # start of the session after, 0 if none yet
         self.page_views = self.events = self.engaged_ms = self.leads = 0
         self.landing = self.exit_page = ""
@@ -199,6 +202,22 @@ class Session:
         )
 
 
-def day_of(at: int, offset_ms: int = 0) -> int:
-    """Days since 1970-01-01 of a moment, in a zone that far east of UTC."""
-    return (at + offset_ms) // DAY_MS
+class Zone:
+    """Days since 1970-01-01 as a site's time zone has them, each moment by its own offset."""
+
+    def __init__(self, name: str) -> None:
+        self._zone = ZoneInfo(name)
+        self._offsets: dict[int, int] = {}
+
+    def day(self, at: int) -> int:
+        """The day of a moment (UTC ms)."""
+        quarter = at // QUARTER_MS  # no zone changes its offset within a quarter of an hour
+        offset = self._offsets.get(quarter)
+        if offset is None:
+            if len(self._offsets) > 10_000:
+                self._offsets.clear()
+            moment = datetime.fromtimestamp(quarter * QUARTER_MS / 1000, UTC)
+            ahead = moment.astimezone(self._zone).utcoffset()
+            offset = int(ahead.total_seconds() * 1000) if ahead is not None else 0
+            self._offsets[quarter] = offset
+        return (at + offset) // DAY_MS

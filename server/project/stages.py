@@ -4,12 +4,13 @@ Automatic moves go up only. A threshold fires once on the way up and is armed ag
 `points − hysteresis`; each arming has a number, so a consequence can be told exactly once.
 """
 
+import hashlib
 from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from server.model import STAGE_RANK
+from server.model import RESERVED_IDS, STAGE_RANK
 from server.project.rules import Ruleset, Threshold
 from server.project.scoring import Receipt
 
@@ -72,6 +73,13 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     stage_to: str
     score: int
     cause: Cause
+
+
+def consequence_id(person_id: int, kind: str, threshold: str, number: int, stage: str) -> bytes:
+    """The event id of a consequence: the same one is appended once. Its first two bytes are the
+    program's own, so that no client can take the id before."""
+    name = f"{person_id}|{kind}|{threshold}|{number}|{stage}"
+    return RESERVED_IDS + hashlib.blake2b(name.encode(), digest_size=14).digest()
 
 
 def first_stage(purpose: str) -> str:

@@ -128,7 +128,7 @@ class Visitor:
 
     def _open(self, seen: Seen) -> Session:
         before = self.sessions[-1] if self.sessions else None
-        session = Session(seen, before.end_at if before else -1)
+        session = Session(seen, before.start_at if before else -1)
         if before is not None:
             before.next_start = seen.at
             if not session.device:
@@ -167,7 +167,7 @@ class Visitor:
 
     def _cut(self, seen: Seen, session: Session) -> Session:
         """A new session at this event: the person before keeps what came before."""
-        new = Session(seen, session.end_at)
+        new = Session(seen, session.start_at)
         new.source, new.medium, new.campaign = session.source, session.medium, session.campaign
         new.channel, new.referrer, new.utm = session.channel, session.referrer, session.utm
         new.country, new.company = session.country, session.company

@@ -4,13 +4,12 @@ A consequence is decided once because its event id is made of what it says. So t
 are known, and the log's unique index finds those that were appended.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from server.model import STAGES, Site
-from server.project.stages import Standing
+from server.project.stages import Standing, consequence_id
 from server.storage import people as rows
 from server.storage.database import Reader, chunks, in_list, padded
 from server.storage.entries import COLUMNS, Entry
@@ -24,19 +23,19 @@ MOST_ARMINGS = 40
 def consequence_ids(person_id: int, standing: Standing) -> list[bytes]:
     """Every event id that a consequence about this person may have."""
     return [
-        hashlib.blake2b(f"{person_id}|{said}|{stage}".encode(), digest_size=16).digest()
-        for said in _moves(standing)
+        consequence_id(person_id, kind, reason, number, stage)
+        for kind, reason, number in _moves(standing)
         for stage in STAGES
     ]
 
 
-def _moves(standing: Standing) -> Iterator[str]:
+def _moves(standing: Standing) -> Iterator[tuple[str, str, int]]:
     for reason in AUTOMATIC:
-        yield f"stage_moved|{reason}|0"
+        yield "stage_moved", reason, 0
     for arming in standing.arming:
         for number in range(max(1, arming.number - MOST_ARMINGS), arming.number + 1):
             for kind in MOVES:
-                yield f"{kind}|{arming.threshold}|{number}"
+                yield kind, arming.threshold, number
 
 
 async def consequences_of(reader: Reader, site: Site, person_id: int) -> list[Entry]:

@@ -52,7 +52,7 @@ def decode(sort: str, cursor: str, types: Sequence[type]) -> Key | None:
 def _fits(part: int | str) -> bool:
     if isinstance(part, int):
         return -_INT64 <= part < _INT64
-    return len(part) <= 1_000 and "\x00" not in part
+    return len(part) <= 4_000 and "\x00" not in part
 
 
 class Where:

@@ -7,7 +7,7 @@ import msgspec
 from server.errors import NotFound
 from server.model import STAGES, Level, Site
 from server.reports import paging
-from server.reports.paging import Paging, Where
+from server.reports.paging import Key, Paging, Where
 from server.reports.receipts import receipt_of
 from server.reports.shapes import (
     IdentifierRow,
@@ -38,22 +38,43 @@ class PeopleFilter(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A sort: `tables` says which table leads, so that its index gives the order."""
+    """A sort: the table that leads, so that its index gives the order, and its columns.
 
-    tables: str
+    `plain` are the same columns as expressions that no index serves.
+    """
+
+    lead: str
     columns: tuple[str, str]
+    plain: tuple[str, str]
     types: tuple[type, type]
     down: bool
 
+    def by(self, columns: tuple[str, str]) -> str:
+        return ", ".join(f"{column} DESC" if self.down else column for column in columns)
 
-_SUBJECTS_LEAD = "subjects s CROSS JOIN persons p"
+
+_SUBJECTS, _PERSONS = "subjects s", "persons p"
 ORDERS = {
-    "-score": Order(_SUBJECTS_LEAD, ("s.score", "s.subject_id"), (int, int), down=True),
-    "-last_seen": Order(_SUBJECTS_LEAD, ("s.last_seen", "s.subject_id"), (int, int), down=True),
+    "-score": Order(
+        _SUBJECTS, ("s.score", "s.subject_id"), ("+s.score", "s.subject_id"), (int, int), down=True
+    ),
+    "-last_seen": Order(
+        _SUBJECTS,
+        ("s.last_seen", "s.subject_id"),
+        ("+s.last_seen", "s.subject_id"),
+        (int, int),
+        down=True,
+    ),
     "email": Order(
-        "persons p CROSS JOIN subjects s", ("p.email", "p.person_id"), (str, int), down=False
+        _PERSONS,
+        ("p.email", "p.person_id"),
+        ("p.email || ''", "p.person_id"),
+        (str, int),
+        down=False,
     ),
 }
+#: Rows looked at in order before a filter is taken for one that few people meet.
+WINDOW = 2_000
 #: Both tables are bound to the site on their own: CROSS JOIN keeps SQLite to the order written.
 _JOINED = (
     "s.site_id = $1 AND s.gen = $2 AND p.site_id = $1 AND p.gen = $2 AND s.kind = 1"
@@ -67,12 +88,35 @@ _COLUMNS = (
 
 
 def people_sql(
-    site: Site, chosen: PeopleFilter, sort: str, page: Paging
+    site: Site, chosen: PeopleFilter, sort: str, page: Paging, way: str = "index"
 ) -> tuple[str, list[object]]:
-    """The statement of one page of the list."""
+    """The statement of one page of the list, in one of three ways to the same rows.
+
+    `index` follows the order of an index; `window` does so among its next rows only; `all` finds
+    everybody who fits, by words if there are any, and sorts them.
+    """
     order = ORDERS[sort]
     where = Where(_JOINED)
     where.args += [site.site_id, site.generation]
+    _conditions(where, chosen, by_words=way == "all")
+    columns = order.plain if way == "all" else order.columns
+    key = paging.decode(f"people{sort}", page.cursor, order.types)
+    where.past(columns, key, down=order.down)
+    other = _PERSONS if order.lead == _SUBJECTS else _SUBJECTS
+    tables = f"{order.lead} CROSS JOIN {other}"
+    if way == "window":
+        tables = f"{_window(order, key, where)} CROSS JOIN {other}"
+    elif way == "all":
+        words = f"({_word(where, chosen.words[0])}) m CROSS JOIN " if chosen.words else ""
+        tables = f"{words}{_SUBJECTS} CROSS JOIN {_PERSONS}"
+    limit = where.arg(page.limit + 1)
+    sql = (
+        f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {order.by(columns)} LIMIT {limit}"
+    )
+    return sql, where.args
+
+
+def _conditions(where: Where, chosen: PeopleFilter, *, by_words: bool) -> None:
     if chosen.stage:
         where.add(f"s.stage = {where.arg(STAGES.index(chosen.stage))}")
     if chosen.company:
@@ -82,19 +126,32 @@ def people_sql(
             f" OR s.company = {exact})"
         )
     subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
-    for word in chosen.words:
-        low, high = where.arg(word), where.arg(word + "\U0010ffff")
-        where.add(
-            "s.subject_id IN (SELECT w.person_id FROM person_words w WHERE w.site_id = $1"
-            f" AND w.gen = $2 AND w.word >= {low} AND w.word < {high})"
-        )
-    where.past(
-        order.columns, paging.decode(f"people{sort}", page.cursor, order.types), down=order.down
+    for place, word in enumerate(chosen.words):
+        if place == 0 and by_words:
+            where.add("s.subject_id = m.person_id")
+        else:
+            where.add(f"s.subject_id IN ({_word(where, word)})")
+
+
+def _word(where: Where, word: str) -> str:
+    """Everybody with a word that begins so."""
+    low, high = where.arg(word), where.arg(word + "\U0010ffff")
+    return (
+        "SELECT DISTINCT w.person_id FROM person_words w WHERE w.site_id = $1 AND w.gen = $2"
+        f" AND w.word >= {low} AND w.word < {high}"
     )
-    by = ", ".join(f"{column} DESC" if order.down else column for column in order.columns)
-    limit = where.arg(page.limit + 1)
-    sql = f"SELECT {_COLUMNS} FROM {order.tables} WHERE {where} ORDER BY {by} LIMIT {limit}"
-    return sql, where.args
+
+
+def _window(order: Order, key: Key | None, where: Where) -> str:
+    """The next rows of the leading table, whoever they are."""
+    alias = order.lead[-1]
+    rows = Where(f"{alias}.site_id = $1 AND {alias}.gen = $2")
+    rows.args = where.args
+    if order.lead == _SUBJECTS:
+        rows.add("s.kind = 1")
+    rows.past(order.columns, key, down=order.down)
+    by = order.by(order.columns)
+    return f"(SELECT * FROM {order.lead} WHERE {rows} ORDER BY {by} LIMIT {WINDOW}) {alias}"
 
 
 def subject_conditions(
@@ -116,9 +173,19 @@ def subject_conditions(
 async def people(
     reader: Reader, site: Site, chosen: PeopleFilter, sort: str, page: Paging
 ) -> People:
-    """One page of people."""
-    sql, args = people_sql(site, chosen, sort, page)
-    found, more = paging.bound(page.limit, await reader.fetch(sql, *args))
+    """One page of people.
+
+    A filter that many meet fills the page from the next rows in order. One that few meet would read
+    the whole index and jump to each row: then reading everybody in line, or the words, is faster.
+    """
+    ways = ("window", "all") if chosen != PeopleFilter() else ("index",)
+    rows_found: list[Row] = []
+    for way in ways:
+        sql, args = people_sql(site, chosen, sort, page, way)
+        rows_found = await reader.fetch(sql, *args)
+        if len(rows_found) > page.limit:
+            break
+    found, more = paging.bound(page.limit, rows_found)
     items = [_item(row) for row in found]
     if not more:
         return People(items=items, next=None)

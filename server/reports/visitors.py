@@ -6,7 +6,7 @@ from server.errors import NotFound
 from server.model import Site
 from server.reports import paging
 from server.reports.paging import Paging, Where
-from server.reports.people import subject_conditions
+from server.reports.people import WINDOW, subject_conditions
 from server.reports.receipts import receipt_of
 from server.reports.shapes import VisitorDetail, VisitorRow, Visitors, iso, points
 from server.storage.database import Reader, Row
@@ -30,10 +30,10 @@ class VisitorFilter(NamedTuple):
 
 
 def visitors_sql(
-    site: Site, chosen: VisitorFilter, sort: str, page: Paging
+    site: Site, chosen: VisitorFilter, sort: str, page: Paging, way: str = "index"
 ) -> tuple[str, list[object]]:
-    """The statement of one page of the list."""
-    column = ORDERS[sort]
+    """The statement of one page of the list; the three ways are those of `people`."""
+    column = f"+{ORDERS[sort]}" if way == "all" else ORDERS[sort]
     where = Where("s.site_id = $1 AND s.gen = $2 AND s.kind = 0")
     where.args += [site.site_id, site.generation]
     if chosen.company:
@@ -42,9 +42,16 @@ def visitors_sql(
     subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
     key = paging.decode(f"visitors{sort}", page.cursor, (int, int))
     where.past((column, "s.subject_id"), key, down=True)
+    table = "subjects s"
+    if way == "window":
+        rows = Where("s.site_id = $1 AND s.gen = $2 AND s.kind = 0")
+        rows.args = where.args
+        rows.past((column, "s.subject_id"), key, down=True)
+        by = f"{column} DESC, s.subject_id DESC"
+        table = f"(SELECT * FROM subjects s WHERE {rows} ORDER BY {by} LIMIT {WINDOW}) s"
     limit = where.arg(page.limit + 1)
     sql = (
-        f"SELECT {_COLUMNS} FROM subjects s WHERE {where}"
+        f"SELECT {_COLUMNS} FROM {table} WHERE {where}"
         f" ORDER BY {column} DESC, s.subject_id DESC LIMIT {limit}"
     )
     return sql, where.args
@@ -54,8 +61,14 @@ async def visitors(
     reader: Reader, site: Site, chosen: VisitorFilter, sort: str, page: Paging
 ) -> Visitors:
     """One page of anonymous visitors."""
-    sql, args = visitors_sql(site, chosen, sort, page)
-    found, more = paging.bound(page.limit, await reader.fetch(sql, *args))
+    ways = ("window", "all") if chosen != VisitorFilter() else ("index",)
+    rows: list[Row] = []
+    for way in ways:
+        sql, args = visitors_sql(site, chosen, sort, page, way)
+        rows = await reader.fetch(sql, *args)
+        if len(rows) > page.limit:
+            break
+    found, more = paging.bound(page.limit, rows)
     items = [_item(row) for row in found]
     if not more:
         return Visitors(items=items, next=None)

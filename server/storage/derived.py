@@ -4,6 +4,7 @@ A projection result is whole or not at all: its rows, the rollups' changes, the 
 appends to the log and the cursor's compare-and-set are one script of one writer turn.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Table:
         changes = ", ".join(f"{c} = excluded.{c}" for c in self.columns if c not in self.key)
         action = f"UPDATE SET {changes}" if changes else "NOTHING"
         self.upsert = (
-            f"INSERT INTO {name} ({', '.join(self.columns)}) VALUES ({marks})"  # noqa: S608
+            f"INSERT INTO {name} ({', '.join(self.columns)}) VALUES ({marks})"
             f" ON CONFLICT ({', '.join(self.key)}) DO {action}"
         )
 
@@ -92,6 +93,7 @@ class Changes:
     deletes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     consequences: list[Event] = field(default_factory=list)
+    seconds: float = 0.0  # that the writing took, without the commit
 
     def put(self, table: Table, row: Row) -> None:
         """Insert or replace a row by its key."""
@@ -101,7 +103,7 @@ class Changes:
     def drop(self, table: Table, where: str, *args: Any) -> None:
         """Delete rows of this site and generation: `where` names columns, `$3` is the first."""
         self.deletes.append(
-            (f"DELETE FROM {table.name} WHERE site_id = $1 AND gen = $2 AND {where}", args)  # noqa: S608
+            (f"DELETE FROM {table.name} WHERE site_id = $1 AND gen = $2 AND {where}", args)
         )
 
     def __bool__(self) -> bool:
@@ -120,6 +122,7 @@ def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Scrip
 
     Raises `Conflict` if another projector was here: the cursor is not at `old`.
     """
+    started = time.perf_counter()
     moved = yield Query(
         "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3 RETURNING seq",
         (site_id, gen, old, new),
@@ -130,6 +133,7 @@ def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Scrip
     if changes.consequences:
         yield from entries.append(site_id, changes.consequences, Names())
     yield Query("UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new))
+    changes.seconds = time.perf_counter() - started
 
 
 def write(site_id: int, gen: int, changes: Changes) -> Script[None]:

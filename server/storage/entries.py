@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.errors import DataError
+from server.errors import DataError, NotFound
 from server.model import Event
 from server.storage.database import Query, Reader, Row, Script, chunks, in_list, padded
 from server.storage.names import Names
@@ -84,7 +84,7 @@ def _insert(site_id: int, events: Sequence[Event], names: Names) -> Script[range
         (site_id, len(events)),
     )
     if not rows:
-        raise DataError(f"site {site_id} has no log")
+        raise NotFound(f"site {site_id} has no log")
     last, strings, epoch = rows[0]
     start = last - len(events) + 1
     names.begin(epoch)
@@ -106,7 +106,7 @@ def _intern(
     missing: list[str] = []
     first_seqs: dict[bytes, int] = {}
     for index, event in enumerate(events):
-        if event.visitor is not None and event.visitor not in visitors:
+        if event.visitor not in visitors and event.visitor is not None:
             first_seqs.setdefault(event.visitor, start + index)
         for text in (
             event.url,
@@ -118,7 +118,7 @@ def _intern(
             event.screen,
             event.reason,
         ):
-            if text and text not in known:
+            if text not in known:
                 missing.append(text)
     if missing:
         last = yield from names.learn_strings(site_id, missing, strings)
@@ -129,7 +129,7 @@ def _intern(
 
 
 def _row(site_id: int, seq: int, event: Event, names: Names) -> Row:
-    string = names.string
+    string = names.strings
     return (
         site_id,
         seq,
@@ -137,18 +137,18 @@ def _row(site_id: int, seq: int, event: Event, names: Names) -> Row:
         int(event.kind),
         event.at,
         event.received - event.at,
-        names.visitor(event.visitor),
+        names.visitors[event.visitor],
         event.tab,
         event.q,
-        string(event.url),
-        string(event.title),
-        string(event.referrer),
-        string(event.agent),
-        string(event.campaign),
-        string(event.place),
-        string(event.screen),
+        string[event.url],
+        string[event.title],
+        string[event.referrer],
+        string[event.agent],
+        string[event.campaign],
+        string[event.place],
+        string[event.screen],
         int(event.class_),
-        string(event.reason),
+        string[event.reason],
         int(event.door),
         int(event.consent),
         event.flags,
@@ -204,7 +204,7 @@ class Entry(NamedTuple):
 async def after(reader: Reader, site_id: int, seq: int, limit: int) -> list[Entry]:
     """The next entries of a site's log, in seq order."""
     rows = await reader.fetch(
-        f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",  # noqa: S608
+        f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         site_id,
         seq,
         limit,
@@ -217,7 +217,7 @@ async def by_seq(reader: Reader, site_id: int, seqs: Sequence[int]) -> dict[int,
     found: dict[int, Entry] = {}
     for part in chunks(seqs):
         rows = await reader.fetch(
-            f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq IN " + in_list(part, 2),  # noqa: S608
+            f"SELECT {COLUMNS} FROM entries WHERE site_id = $1 AND seq IN " + in_list(part, 2),
             site_id,
             *padded(part),
         )
@@ -227,10 +227,10 @@ async def by_seq(reader: Reader, site_id: int, seqs: Sequence[int]) -> dict[int,
 
 
 async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Entry]:
-    """All projected events of one visitor, in the order of rules; the plan follows session_events."""
+    """All projected events of a visitor, in the order of rules; the plan follows session_events."""
     columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
     rows = await reader.fetch(
-        f"SELECT {columns} FROM session_events s JOIN entries e"  # noqa: S608
+        f"SELECT {columns} FROM session_events s JOIN entries e"
         " ON e.site_id = s.site_id AND e.seq = s.seq"
         " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id = $3 ORDER BY s.at, s.q, s.seq",
         site_id,

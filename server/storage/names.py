@@ -19,48 +19,46 @@ def text_hash(text: str) -> bytes:
 
 
 class Names:
-    """The caches of one site."""
+    """The caches of one site. The empty text and the missing visitor have the id None."""
 
     def __init__(self) -> None:
         self.epoch = -1
-        self.strings: dict[str, int] = {}
-        self.visitors: dict[bytes, int] = {}
-        self._fresh_strings: dict[str, int] = {}
-        self._fresh_visitors: dict[bytes, int] = {}
+        self.strings: dict[str, int | None] = {"": None}
+        self.visitors: dict[bytes | None, int | None] = {None: None}
+        self._fresh_strings: list[str] = []
+        self._fresh_visitors: list[bytes] = []
 
     def begin(self, epoch: int) -> None:
         """Start a transaction; another epoch means that interned rows were deleted."""
         if epoch != self.epoch:
-            self.strings.clear()
-            self.visitors.clear()
+            self.strings, self.visitors = {"": None}, {None: None}
             self.epoch = epoch
-        self.rollback()
+        _trim(self.strings)
+        _trim(self.visitors)
 
     def rollback(self) -> None:
-        self._fresh_strings = {}
-        self._fresh_visitors = {}
+        """Forget what was learned since the last commit."""
+        for text in self._fresh_strings:
+            self.strings.pop(text, None)
+        for key in self._fresh_visitors:
+            self.visitors.pop(key, None)
+        self.commit()
 
     def commit(self) -> None:
-        _keep(self.strings, self._fresh_strings)
-        _keep(self.visitors, self._fresh_visitors)
-        self.rollback()
+        self._fresh_strings.clear()
+        self._fresh_visitors.clear()
 
-    def string(self, text: str) -> int | None:
-        """The id of a text known by now; None for the empty text."""
-        if not text:
-            return None
-        known = self.strings.get(text)
-        return known if known is not None else self._fresh_strings[text]
+    def _learn_string(self, text: str, string_id: int) -> None:
+        self.strings[text] = string_id
+        self._fresh_strings.append(text)
 
-    def visitor(self, key: bytes | None) -> int | None:
-        if key is None:
-            return None
-        known = self.visitors.get(key)
-        return known if known is not None else self._fresh_visitors[key]
+    def _learn_visitor(self, key: bytes, visitor_id: int) -> None:
+        self.visitors[key] = visitor_id
+        self._fresh_visitors.append(key)
 
     def learn_strings(self, site_id: int, texts: Iterable[str], last: int) -> Script[int]:
         """Give every text an id, counting on from `last`; the last id in use afterwards."""
-        missing = [t for t in dict.fromkeys(texts) if t and t not in self.strings]
+        missing = [text for text in dict.fromkeys(texts) if text not in self.strings]
         for part in chunks(missing):
             hashes = {text_hash(text): text for text in part}
             keys = list(hashes)
@@ -70,12 +68,12 @@ class Names:
                 (site_id, *padded(keys)),
             )
             for digest, string_id in rows:
-                self._fresh_strings[hashes.pop(bytes(digest))] = string_id
+                self._learn_string(hashes.pop(bytes(digest)), string_id)
             new = []
             for digest, text in hashes.items():
                 last += 1
                 new.append((site_id, last, digest, text))
-                self._fresh_strings[text] = last
+                self._learn_string(text, last)
             if new:
                 yield Query(
                     "INSERT INTO strings (site_id, string_id, hash, text) VALUES ($1, $2, $3, $4)",
@@ -94,10 +92,10 @@ class Names:
                 (site_id, *padded(part)),
             )
             for key, visitor_id in rows:
-                self._fresh_visitors[bytes(key)] = visitor_id
-            new = [k for k in part if k not in self._fresh_visitors]
+                self._learn_visitor(bytes(key), visitor_id)
+            new = [key for key in part if key not in self.visitors]
             for key in new:
-                self._fresh_visitors[key] = first_seqs[key]
+                self._learn_visitor(key, first_seqs[key])
             if new:
                 yield Query(
                     "INSERT INTO visitors (site_id, visitor_id, key) VALUES ($1, $2, $3)",
@@ -106,8 +104,8 @@ class Names:
                 )
 
 
-def _keep(cache: dict[Any, int], fresh: dict[Any, int]) -> None:
-    if len(cache) + len(fresh) > CACHE_SIZE:
-        for key in list(cache)[: CACHE_SIZE // 4]:  # the oldest; dicts keep their order
+def _trim(cache: dict[Any, int | None]) -> None:
+    """Between two turns: leave the oldest out; dicts keep their order."""
+    if len(cache) > CACHE_SIZE:
+        for key in list(cache)[1 : CACHE_SIZE // 4]:  # the first is nothing's
             del cache[key]
-    cache.update(fresh)

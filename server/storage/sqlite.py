@@ -38,6 +38,7 @@ PAGE_CACHE_KB = 16_000
 #: 10 MB of log: whoever waits for a checkpoint waits 10 ms, so it should be fewer than one in 100.
 CHECKPOINT_PAGES = 2_500
 WAL_CEILING_BYTES = 14_000_000
+BOUND_EVERY_S = 1.0
 BUSY_MS = 5_000
 #: A turn that takes longer than this goes on in the writer's thread.
 LOOP_S = 0.005
@@ -72,7 +73,7 @@ class SqliteWriter:
     def __init__(self, path: Path, synchronous: str) -> None:
         self.wal = Path(f"{path}-wal")
         self.connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=0
+            path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5
         )
         for pragma in (
             "journal_mode=WAL",
@@ -83,8 +84,10 @@ class SqliteWriter:
             "temp_store=MEMORY",
             "secure_delete=ON",
             "foreign_keys=OFF",
+            "busy_timeout=0",  # `_begin` waits elsewhere
         ):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
+        self._bound_at = 0.0  # when the log was last found too long
 
     def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
         """A whole turn in one thread."""
@@ -181,6 +184,9 @@ class SqliteWriter:
                 return
         except OSError:
             return
+        if time.monotonic() < self._bound_at + BOUND_EVERY_S:
+            return  # a long reader, such as a backup, must not hold up every turn
+        self._bound_at = time.monotonic()
         self.connection.execute("PRAGMA busy_timeout=100")
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -19,6 +19,7 @@ from server.storage.names import Names
 GROUP_EVENTS = 2_000
 QUEUE_EVENTS = 20_000
 QUEUE_AGE_S = 2.0
+PRESSED_EVENTS = 32
 
 
 class _Waiting(NamedTuple):
@@ -75,6 +76,11 @@ class Writer:
     def busy(self) -> bool:
         """Whether events wait to be stored."""
         return self._queued > 0
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so many events wait that whoever can should leave the time to them."""
+        return self._queued > PRESSED_EVENTS
 
     # ------------------------------------------------------------ asking
 

@@ -67,7 +67,7 @@ class SettingsChange(Body, frozen=True, kw_only=True):
     goals: Annotated[tuple[Goal, ...], Meta(max_length=100)] | UnsetType = UNSET
     forms: Annotated[tuple[FormRule, ...], Meta(max_length=200)] | UnsetType = UNSET
     product_events: Annotated[tuple[Word, ...], Meta(max_length=100)] | UnsetType = UNSET
-    internal_visitors: Annotated[tuple[Word, ...], Meta(max_length=1_000)] | UnsetType = UNSET
+    internal_visitors: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
     blocked_agents: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
     widget: dict[str, Any] | UnsetType = UNSET
     allow_automation: bool | UnsetType = UNSET

@@ -82,13 +82,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.scope:
         described["description"] = f"Needs a token of this site with the scope `{operation.scope}`."
-    if operation.public:
-        described["security"] = []
+    schema: dict[str, Any] = {"type": "object", "description": operation.free_body}
     if operation.body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": REF.format(name=operation.body.__name__)}}},
-        }
+        schema = {"$ref": REF.format(name=operation.body.__name__)}
+    if operation.body is not None or operation.free_body:
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     return described
 
 

@@ -71,7 +71,7 @@ class Operation:
     body: type[Struct] | None = None
     status: int = 200
     media: str = JSON
-    public: bool = False
+    free_body: str = ""  # what a body is that the handler reads itself
 
 
 class Endpoint:
@@ -100,7 +100,7 @@ class Endpoint:
 
 async def run(state: State, operation: Operation, request: Request) -> Response:
     """The answer to a request. Raises `HandraiseError`."""
-    caller = Caller() if operation.public else await caller_of(state, request)
+    caller = await caller_of(state, request)
     site_id = request.path_params.get("site_id")
     site = site_of(state, caller, site_id, operation.scope) if site_id is not None else None
     query = read_query(request, operation.query)

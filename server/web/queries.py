@@ -46,11 +46,19 @@ TimelineKind = Literal[
 ]
 Text = Annotated[str, Meta(max_length=200)]
 Limit = Annotated[int, Meta(ge=1, le=paging.MOST, description="Rows on a page.")]
-Cursor = Annotated[str, Meta(max_length=4_000, description="The `next` of the page before.")]
+Cursor = Annotated[
+    str,
+    Meta(
+        max_length=6_000,
+        pattern="^[A-Za-z0-9_-]*$",
+        description="The `next` of the page before.",
+    ),
+]
 Since = Annotated[
     str,
     Meta(
-        max_length=4_000,
+        max_length=6_000,
+        pattern="^[A-Za-z0-9_.:+ -]*$",
         description="Only what was seen since: an ISO 8601 time, or a cursor of a list by time.",
         examples=["2026-11-01T00:00:00Z"],
     ),

@@ -224,6 +224,18 @@ def test_86_what_must_never_be_sent_is_not(lab: Lab) -> None:
     assert sorted(sent) == ["company", "email", "order", "tel"]
 
 
+def test_86_a_mark_reaches_into_shadow_roots(lab: Lab) -> None:
+    page = lab.visit("/")
+    page.evaluate(SHADOW, CONTACT)
+    page.evaluate("root.host.setAttribute('data-hr-ignore', '')")
+    page.locator("[name=email]").fill("ann@brew.example")
+    page.locator("button").click()
+    page.wait_for_url("**/thanks")
+    lab.settle(page)
+    assert lab.all_after(page, "form_submit") == []
+    assert "brew" not in str(lab.sent())
+
+
 def test_87_nothing_is_sent_while_typing_even_if_the_page_reads_the_form(lab: Lab) -> None:
     """A draft saved with every key press builds the form's data, too."""
     lab.host.page("/", CONTACT)

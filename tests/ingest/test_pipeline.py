@@ -10,9 +10,10 @@ from server.ingest import limits
 from server.ingest.agents import Agents
 from server.ingest.consent import verdict
 from server.ingest.geo import Geo
-from server.ingest.payload import decode
+from server.ingest.payload import decode, write_id
 from server.ingest.pipeline import Arrival, Reading, Tools, read_batch
 from server.model import (
+    RESERVED_IDS,
     Class,
     Consent,
     Door,
@@ -281,3 +282,12 @@ def test_a_bad_address_is_a_field_and_no_identifier() -> None:
     """`a@b` links nobody."""
     data = json.loads(one(SUBMIT | {"d": {"form": "demo", "fields": {"email": "a@b"}}}).data)
     assert "ids" not in data
+
+
+def test_no_client_can_take_the_id_of_a_consequence() -> None:
+    """Ids of the program's own range are moved out of it, one to one."""
+    taken = write_id(RESERVED_IDS + bytes(14))
+    first, again = (one(VIEW | {"i": taken}).event_id for _ in range(2))
+    assert first == again
+    assert not first.startswith(RESERVED_IDS)
+    assert one(VIEW | {"i": write_id(RESERVED_IDS + bytes(13) + b"x")}).event_id != first

@@ -206,3 +206,37 @@ async def test_lists_follow_an_index(world: World, sort: str, index: str) -> Non
             assert index in plan
             assert "TEMP B-TREE" not in plan
             assert "SCAN" not in plan
+
+
+@pytest.mark.parametrize("sort", list(ORDERS))
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"words": ("person0",)},
+        {"words": ("crowd1", "person")},
+        {"signal": "pricing_page"},
+        {"company": "crowd2.example"},
+        {"stage": "subscriber", "min_score": 20_000},
+        {"since": NOON + 10 * 60_000},
+    ],
+    ids=str,
+)
+async def test_every_way_finds_the_same_people(
+    world: World, sort: str, chosen: dict[str, Any]
+) -> None:
+    """Along the index, within its next rows, or everybody who fits: the rows are the same, on the
+    first page and after a cursor."""
+    await crowd(world, 24)
+    wanted = PeopleFilter(**chosen)
+    async with world.database.snapshot() as reader:
+        page = Paging(5)
+        for _ in range(3):
+            found = await people(reader, world.site, wanted, sort, page)
+            for way in ("index", "window", "all"):
+                sql, args = people_sql(world.site, wanted, sort, page, way)
+                rows = await reader.fetch(sql, *args)
+                assert [f"p{row[0]}" for row in rows[:5]] == [row.id for row in found.items], way
+            if found.next is None:
+                break
+            page = Paging(5, found.next)
+        assert found.items

@@ -217,7 +217,8 @@ async def test_one_site_without_a_log_does_not_fail_another(database: Database) 
     site_id = await add_site(database)
     async with serving(writer_of(database)) as writer:
         told = await ask(writer, (404, [1, 2]), (site_id, [1]))
-    assert told == [[-1, -1], [1]]
+    assert isinstance(told[0], NotFound)
+    assert told[1] == [1]
 
 
 async def test_an_error_of_the_program_stops_the_writer_and_tells_all(database: Database) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.web.conftest import BASE, Office
+from tests.office import BASE, Office
 
 pytestmark = pytest.mark.anyio
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)

@@ -1,6 +1,6 @@
 """The API as a client meets it: walls between tenants, clear refusals, pages, one table."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -10,8 +10,8 @@ from server.storage.database import Query, Script
 from server.web.bodies import SettingsChange
 from server.web.queries import PeopleQuery, Stage, TimelineKind, milli, read_since, read_time
 from server.web.routes import operations
+from tests.office import Office
 from tests.tracking import DAY
-from tests.web.conftest import Office
 
 pytestmark = pytest.mark.anyio
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -192,8 +192,8 @@ async def test_answers_are_not_kept_by_anybody(office: Office) -> None:
 def test_closed_lists_are_those_of_the_product() -> None:
     """Words repeated in the query types, for the type checker, say the same as the model."""
     consequences = {kind.word for kind in Kind if kind >= Kind.STAGE_MOVED}
-    assert Stage.__args__ == STAGES
-    assert set(TimelineKind.__args__) == {"all", *EVENT_KINDS, *consequences}
+    assert get_args(Stage) == STAGES
+    assert set(get_args(TimelineKind)) == {"all", *EVENT_KINDS, *consequences}
     assert set(SettingsChange.__struct_fields__) == set(SiteSettings.__struct_fields__)
     assert PeopleQuery().limit == 50
 

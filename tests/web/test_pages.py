@@ -1,6 +1,8 @@
 """The pages for people: what they show, what they never let through, how one gets in."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -9,21 +11,20 @@ from server.storage.sign_ins import IDLE_MS, LINK_MS
 from server.web.headers import PAGE_CSP
 from server.web.sign_in import new_link
 from server.web.visits import ago, span
+from tests.office import BASE, Office
 from tests.tracking import DAY, HOUR
-from tests.web.conftest import BASE, Office
 
 pytestmark = pytest.mark.anyio
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
-async def signed_in(office: Office) -> httpx2.AsyncClient:
+@asynccontextmanager
+async def signed_in(office: Office) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser that opened a fresh link."""
-    client = office.client()
-    link = await new_link(office.app.state)
-    answer = await client.get(link)
-    assert answer.status_code == 303
-    assert answer.headers["location"] == "/"
-    return client
+    async with office.client() as client:
+        answer = await client.get(await new_link(office.app.state))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        yield client
 
 
 async def test_a_link_opens_the_pages_once(office: Office) -> None:
@@ -55,7 +56,7 @@ async def test_a_link_opens_the_pages_once(office: Office) -> None:
 
 async def test_a_sign_in_ends(office: Office) -> None:
     """Kept by use, lost after two weeks without, and by signing out."""
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         for _ in range(3):
             office.world.now += IDLE_MS - HOUR
             assert (await client.get("/")).status_code == 200
@@ -64,7 +65,7 @@ async def test_a_sign_in_ends(office: Office) -> None:
         assert (await client.get("/")).status_code == 401
         client.cookies.update(cookie)
         assert (await client.get("/")).status_code == 401
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         office.world.now += IDLE_MS
         assert (await client.get("/")).status_code == 401
 
@@ -98,7 +99,7 @@ ORIGINS: list[tuple[dict[str, str], int]] = [
 @ONE_ENGINE
 async def test_another_sites_page_changes_nothing(office: Office) -> None:
     """A cookie counts for a change only where our own page sent it."""
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         for headers, status in ORIGINS:
             body = {"scope": "read"}
             answer = await client.post("/api/v1/sites/1/tokens", json=body, headers=headers)
@@ -107,7 +108,7 @@ async def test_another_sites_page_changes_nothing(office: Office) -> None:
 
 async def test_the_list_shows_who_is_hot(office: Office) -> None:
     """Names, stages, grades, signals in words, and how to find somebody."""
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         page = (await client.get("/?site=1")).text
         assert page.index("Ada Lovelace") < page.index("eve@evil.example") < page.index("Ben")
         assert "Read the pricing page" in page
@@ -126,7 +127,7 @@ async def test_the_list_shows_who_is_hot(office: Office) -> None:
 
 async def test_a_person_in_full(office: Office) -> None:
     """The story folded into visits, the receipt with its sum, and how they are known."""
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         page = (await client.get(f"/people/{office.known.ada}?site=1")).text
         assert page.count('<details class="visit') == 3
         assert "Became SQL" in page
@@ -146,7 +147,7 @@ async def test_a_person_in_full(office: Office) -> None:
 
 async def test_hostile_text_stays_text(office: Office) -> None:
     """Titles, names and fields that are markup arrive as letters; no page runs anything."""
-    async with await signed_in(office) as client:
+    async with signed_in(office) as client:
         for path in ("/?site=1", f"/people/{office.known.eve}?site=1", "/?site=1&q=%22%3E%3Cb%3E"):
             answer = await client.get(path)
             assert "<img src=x" not in answer.text

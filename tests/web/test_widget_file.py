@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import brotli
@@ -11,8 +12,8 @@ from server.web.widget import widget_body, widget_file
 
 #: Bytes with brotli 11: a site with the default configuration, and one with every option.
 BUDGET, BUDGET_FULL = 3_300, 3_600
-KEY = {"key": "k0123456789abcdef"}
-FULL = KEY | {
+KEY: dict[str, object] = {"key": "k0123456789abcdef"}
+FULL: dict[str, object] = KEY | {
     "consent": "ask",
     "gpc": False,
     "search": True,
@@ -21,7 +22,7 @@ FULL = KEY | {
 }
 
 
-def settings(config: dict[str, object]) -> dict[str, object]:
+def settings(config: Mapping[str, object]) -> dict[str, object]:
     """What is written into the file."""
     text = widget_body(config).decode()
     read: dict[str, object] = json.loads(text[text.rindex("})(") + 3 : text.rindex(")")])

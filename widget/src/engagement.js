@@ -1,0 +1,47 @@
+import { view } from './events.js';
+import { listen, now } from './guard.js';
+import { record } from './send.js';
+
+/** Milliseconds seen and focused on this page view. */
+let spent = 0;
+/** Since when the clock runs; 0: it stands. */
+let since = 0;
+/** Pixels: the lowest line that was on the screen, and the height of the page. */
+let depth = 0;
+let height = 0;
+/** What was told last: leaving comes as two or three events, and is told once. */
+let told = 0;
+
+/** @param {unknown} [stop] */
+export function tick(stop) {
+  if (since) spent += now() - since;
+  since = stop || document.hidden || !document.hasFocus() ? 0 : now();
+}
+
+/**
+ * Runs when the layout is known anyway, after a scroll or a change of size: asking at another time
+ * would force the browser to compute it.
+ */
+function measure() {
+  depth = Math.max(depth, scrollY + innerHeight);
+  height = document.documentElement.scrollHeight;
+}
+
+/** Tells how the current page view went so far. */
+export function leave() {
+  tick(1);
+  const ms = spent | 0;
+  const scroll = Math.min(100, Math.round((Math.max(depth, innerHeight) / height) * 100));
+  if (view && told != (told = ms * 101 + scroll)) record('engagement', { ms, scroll });
+}
+
+/** Starts again from zero, for a new page view. */
+export function restart() {
+  spent = depth = told = 0;
+  tick();
+}
+
+export function followEngagement() {
+  listen({ focus: () => tick(), blur: () => tick(), scroll: measure });
+  new ResizeObserver(measure).observe(document.documentElement);
+}

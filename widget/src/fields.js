@@ -1,0 +1,134 @@
+import { hashOf } from './ids.js';
+import { size } from './send.js';
+import { settings } from './settings.js';
+
+/** @typedef {import('./types').Control} Control */
+
+/** What is no answer, or a secret one: matched against `type autocomplete name id`. */
+const SECRET =
+  /^(hid|file|sub|but|ima|res|sea)|cc-|one-time|pass|pw|card|cvv|cvc|ssn|iban|otp|token|csrf|secret/i;
+const NO_LEAD = /search|log-?in|sign-?in|checkout|payment/i;
+const PRIVATE = '[data-hr-ignore],[role=search]' + (OPTIONS && settings.private || '');
+const BOX = /check|radio/;
+const MOST_FIELDS = 50;
+const MOST_BYTES = 24e3;
+
+/** Things seen before: shadow roots, forms, and password fields that may show their text now. */
+export const noted = new WeakSet();
+
+/**
+ * A method call, for an input named `id` or `action` takes the place of the form's own property.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+const attribute = (form, name) => form.getAttribute(name) || '';
+
+/** @param {HTMLFormElement} form */
+export const keyOf = (form) => attribute(form, 'id') || attribute(form, 'name') || 'form';
+
+/**
+ * Also where a shadow root lies between an element and what is marked.
+ * @param {Element | undefined} element
+ * @returns {unknown}
+ */
+const isPrivate = (element) =>
+  element &&
+  (element.closest(PRIVATE) ||
+    isPrivate(/** @type {ShadowRoot} */ (element.getRootNode()).host));
+
+/**
+ * What a form asks that may be known: no secrets, nothing hidden, nothing marked private, and
+ * nothing at all of a form to search, sign in or pay with. `form.elements` is not asked, for an
+ * input may have that name; controls outside the form belong to it by their `form` attribute.
+ * @param {HTMLFormElement} form
+ * @returns {Control[]}
+ */
+export function controlsOf(form) {
+  let signIn = 0;
+  const root = /** @type {ParentNode} */ (form.getRootNode());
+  const controls = /** @type {Control[]} */ ([
+    ...root.querySelectorAll('input:enabled,select:enabled,textarea:enabled'),
+  ]).filter((control) => {
+    const { type, autocomplete, name, id } = control;
+    if (control.form != form) return 0;
+    if (type == 'password' || noted.has(control)) return (signIn = 1) && 0;
+    return (
+      nameOf(control) &&
+      !SECRET.test(`${type} ${autocomplete} ${name} ${id}`) &&
+      !isPrivate(control)
+    );
+  });
+  // A form with a password and one answer beside it is a sign-in; with more, somebody signs up.
+  return isPrivate(form) ||
+    NO_LEAD.test(attribute(form, 'action')) ||
+    (signIn && controls.filter(({ type }) => !BOX.test(type)).length < 2)
+    ? []
+    : controls;
+}
+
+/** @param {Control} control */
+export const nameOf = ({ name, id }) => name || id;
+
+/**
+ * A number of 13 to 19 digits whose last one fits by Luhn's rule. Telephone numbers of that length
+ * begin with a plus.
+ * @param {string} text
+ */
+const holdsCard = (text) =>
+  text
+    .match(/\+?\d([ -]?\d){12,18}/g)
+    ?.some(
+      (number) =>
+        number[0] != '+' &&
+        [...number.replace(/\D/g, '')].reduceRight(
+          (sum, digit, place, { length }) =>
+            sum + +((length - place) % 2 ? digit : '0246813579'[+digit]),
+          0,
+        ) %
+          10 ==
+          0,
+    );
+
+/**
+ * Read once, when the visitor submits; with it a proof of what was agreed to: the boxes ticked, a
+ * hash of what they say, and the version of the text as the form tells it.
+ * @param {HTMLFormElement} form
+ */
+export function answersOf(form) {
+  /** @type {Record<string, any>} */
+  const fields = {};
+  /** @type {Record<string, string>} */
+  const kinds = {};
+  /** @type {string[]} */
+  const ticked = [];
+  const controls = controlsOf(form);
+  let text = '';
+  let room = MOST_BYTES;
+  let count = 0;
+  for (const control of controls) {
+    const { type, checked, labels } = control;
+    const name = nameOf(control);
+    if (BOX.test(type)) {
+      if (!checked) continue;
+      ticked.push(name);
+      text += labels?.[0]?.textContent;
+    }
+    for (const { value } of control.selectedOptions || [control]) {
+      if (!value || holdsCard(value)) continue;
+      // One character over the limit tells the server that there were more.
+      const short = value.slice(0, type == 'textarea' ? 8001 : 1001);
+      if (++count > MOST_FIELDS || (room -= size(name + short)) < 0) break;
+      fields[name] = fields[name] ? [fields[name], short].flat() : short;
+      kinds[name] = type == 'text' ? control.autocomplete : type;
+    }
+  }
+  return (
+    count && {
+      form: keyOf(form),
+      fields,
+      kinds,
+      consent: { ticked, text: hashOf(text), version: attribute(form, 'data-consent-version') },
+      fv: hashOf(`${controls.map(nameOf)}`),
+    }
+  );
+}

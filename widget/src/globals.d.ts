@@ -1,0 +1,19 @@
+/** The settings of a site: the argument of the function the build wraps round the widget. */
+declare const SETTINGS: Partial<import('./types').Settings>;
+/** The major version of the widget, told with every batch. */
+declare const BUILD: string;
+/** Whether this build can do more than the default configuration needs. */
+declare const OPTIONS: boolean;
+
+interface Window {
+  handraise?: import('./types').Handraise;
+  doNotTrack?: string;
+}
+
+interface Navigator {
+  globalPrivacyControl?: boolean;
+}
+
+interface Document {
+  prerendering?: boolean;
+}

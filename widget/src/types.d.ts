@@ -1,0 +1,57 @@
+/** Settings, inlined by the server or read from `data-*` attributes (there all are text). */
+export interface Settings {
+  key: string;
+  host: string;
+  consent: 'on' | 'ask' | 'off';
+  gpc: boolean | number | string;
+  search: unknown;
+  hash: unknown;
+  manual: unknown;
+  frames: unknown;
+  /** A regular expression for paths. */
+  exclude: string;
+  /** A CSS selector: controls that match it, or stand in what does, are never read. */
+  private: string;
+}
+
+/** The one global. Calls made before the widget is there wait in `q` with their times. */
+export interface Handraise {
+  (...call: [command: string, ...args: any[]]): void;
+  q?: Call[];
+  b?: string;
+}
+
+export type Call = [at: number, command: string, ...args: any[]];
+
+/** An event on the wire; the names are those of the wire protocol. */
+export interface Event_ {
+  /** id */
+  i: string;
+  /** type */
+  y: string;
+  /** at */
+  t: number;
+  /** URL of the page */
+  u?: string;
+  /** referrer */
+  r?: string;
+  /** title */
+  n?: string;
+  /** id of the page view it happened on */
+  p?: string;
+  /** number within the tab */
+  q?: number;
+  /** data */
+  d: Record<string, any>;
+}
+
+/** An event that waits, and its visitor; none is for a submission on its own. */
+export interface Waiting {
+  e: Event_;
+  v: string;
+}
+
+/** What inputs, selections and text areas have of interest here. */
+export interface Control extends HTMLInputElement {
+  selectedOptions?: HTMLCollectionOf<HTMLOptionElement>;
+}
