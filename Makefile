@@ -11,10 +11,11 @@ run: $(STAMP)  ## serve with embedded SQLite and the demo site
 	$(PY) -m server serve --demo
 
 test: $(STAMP) browser  ## everything: both databases, a real browser, the stories
-	$(PYTEST) -n 2 --dist loadgroup
+	$(PYTEST) -n 2 -m "not browser"
+	$(PYTEST) -n 2 -m browser  # apart: the browser's driver keeps an event loop of its own running
 
 quick: $(STAMP)  ## SQLite, no browser, under a minute
-	$(PYTEST) -n 2 --dist loadgroup -m "not browser and not slow" -k "not postgres"
+	$(PYTEST) -n 2 -m "not browser and not slow" -k "not postgres"
 
 check: $(STAMP)  ## format, lint, types, sizes, names
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""One table of settings: name, type, default, help. Read from `HANDRAISE_*` by the entry point only."""
+"""One table of settings: name, type, default, help; read from `HANDRAISE_*` at the entry only."""
 
 import os
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ HELP: dict[str, str] = {
     "data": "folder of the database, the secret and the socket",
     "database": "empty for SQLite in the data folder, or postgresql://user@host/name",
     "public_url": "address visitors reach this server at, such as https://t.yoursite.com",
-    "trusted_proxies": "addresses of your reverse proxies, comma separated; none is trusted unless named",
+    "trusted_proxies": "addresses of your proxies, comma separated; none is believed unless named",
     "client_ip_header": "the one header those proxies set with the visitor's address",
     "demo_port": "port of the demo site; 0 takes the next one after port",
     "disk_floor_mb": "below this much free disk new events are refused with 503",

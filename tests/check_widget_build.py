@@ -46,7 +46,8 @@ def build() -> str:
 def main() -> int:
     file = widget_file({"key": "k0123456789abcdef"}, "br")
     assert len(brotli.decompress(file.body)) > len(file.body)
-    print(f"widget: h.js is {len(file.body)} B brotli as served, at most {BUDGET} B, target {TARGET} B")
+    size = len(file.body)
+    print(f"widget: h.js is {size} B brotli as served, at most {BUDGET} B, target {TARGET} B")
     problem = build()
     if len(file.body) > BUDGET:
         problem += f"\nwidget: over its budget by {len(file.body) - BUDGET} B"

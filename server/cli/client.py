@@ -83,10 +83,7 @@ def sentence(answer: httpx2.Response) -> str:
 async def the_site(client: httpx2.AsyncClient, wanted: str | None) -> dict[str, Any]:
     """The site a command is about: the only one, or the one named. Exits 2 where it is unclear."""
     sites: list[dict[str, Any]] = (await call(client, "GET", "/api/v1/sites"))["items"]
-    if wanted is not None:
-        found = [s for s in sites if wanted in {s["id"], s["name"]}]
-    else:
-        found = sites
+    found = [s for s in sites if wanted is None or wanted in {s["id"], s["name"]}]
     if len(found) == 1:
         return found[0]
     names = "\n".join(f"  {site['id']}  {site['name']}" for site in sites) or "  (none yet)"

@@ -160,7 +160,7 @@ def _greet(state: State, found: FirstRun, demo_url: str) -> None:
     if found.token:
         lines.append(f"  API token      {found.token}   (admin, shown once)")
     lines += [
-        f"  site           {found.site.name} (id {found.site.site_id}); paste this into its <head>:",
+        f"  site           {found.site.name} (id {found.site.site_id}); paste into its <head>:",
         f"    {found.snippet}",
         "  the first event shows under `handraise people` and on the page above within a second",
     ]

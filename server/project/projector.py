@@ -46,7 +46,7 @@ WRITING_S = 0.002
 SLICE_S, REST_S = 0.001, 0.02
 #: What comes within this time is projected together: a result costs the same for one as for ten.
 GATHER_S = 0.01
-VISITORS_KEPT = 6_000
+VISITORS_KEPT = 4_000
 PERSONS_KEPT = 4_000
 DUE_BATCH = 200
 TICK_S = 1.0

@@ -90,7 +90,7 @@ async def person_sessions(
 ) -> list[SessionRow]:
     """All sessions a person owns, earliest first."""
     rows = await reader.fetch(
-        f"SELECT {SESSION_COLUMNS} FROM sessions"  # noqa: S608
+        f"SELECT {SESSION_COLUMNS} FROM sessions"
         " WHERE site_id = $1 AND gen = $2 AND person_id = $3 ORDER BY start_at, session_id",
         site_id,
         gen,
@@ -104,7 +104,7 @@ async def visitor_sessions(
 ) -> list[SessionRow]:
     """The unowned sessions of a visitor, earliest first."""
     rows = await reader.fetch(
-        f"SELECT {SESSION_COLUMNS} FROM sessions"  # noqa: S608
+        f"SELECT {SESSION_COLUMNS} FROM sessions"
         " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 AND person_id = 0"
         " ORDER BY start_at, session_id",
         site_id,

@@ -29,7 +29,7 @@ def _site(row: tuple[Any, ...]) -> Site:
 
 async def all_sites(reader: Reader) -> list[Site]:
     """Every site, oldest first."""
-    rows = await reader.fetch(f"SELECT {COLUMNS} FROM sites ORDER BY site_id")  # noqa: S608
+    rows = await reader.fetch(f"SELECT {COLUMNS} FROM sites ORDER BY site_id")
     return [_site(row) for row in rows]
 
 

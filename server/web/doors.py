@@ -28,7 +28,7 @@ from server.web.state import State
 GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
-HONEYPOT, TOKEN = "_website", "_token"  # noqa: S105 - names of form fields
+HONEYPOT, TOKEN = "_website", "_token"
 TOKEN_SALT = "form"  # noqa: S105 - a salt per purpose, not a secret
 LEAST_MS, MOST_S = 1_500, 86_400
 REPEAT_MS = 600_000

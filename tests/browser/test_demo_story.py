@@ -102,7 +102,7 @@ def test_a_visitor_raises_a_hand(served: Served, browser: Browser) -> None:
     for box in form.locator("[type=checkbox]").all():
         box.check()
     form.get_by_role("button").click()
-    page.wait_for_url("**/thank*")
+    page.wait_for_url("**/thanks/**")
     assert errors == []
 
     people = until(lambda: served.cli("people")["items"], lambda found: len(found) == 1)

@@ -48,7 +48,7 @@ def body(app: Handraise, *events: Any, **more: Any) -> bytes:
 
 
 async def stored(app: Handraise) -> int:
-    rows = await app.database.fetch("SELECT count(*) FROM entries WHERE site_id = 1")
+    rows = await app.database.fetch("SELECT count(*) FROM entries WHERE site_id = 1 AND kind < 64")
     return int(rows[0][0])
 
 
@@ -222,6 +222,8 @@ async def test_the_pixel_counts_a_view_and_no_visitor(
 
 async def test_a_form_without_javascript(app: Handraise, client: httpx2.AsyncClient) -> None:
     """Sent, thanked, once; the person is there."""
+    now = app.state.clock() // 600_000 * 600_000  # both clicks within the same ten minutes
+    app.state.clock = lambda: now
     form = {"email": "ann@brew.example", "name": "Ann"}
     headers = {"Referer": "https://acme.example/contact"}
     first = await client.post("/f/k1/contact", data=form, headers=headers)

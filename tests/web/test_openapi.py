@@ -92,7 +92,9 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_no_answer_is_undocumented(case: schemathesis.Case[Any], fuzzed: tuple[Office, str]) -> None:
+def test_no_answer_is_undocumented(
+    case: schemathesis.Case[Any], fuzzed: tuple[Office, str]
+) -> None:
     """No 5xx, and no status, media type or body that the document does not name."""
     office, url = fuzzed
     aim(case, office)
