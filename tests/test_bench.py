@@ -8,7 +8,7 @@ import pytest
 
 def bench(*arguments: str) -> str:
     command = [sys.executable, "-m", "tests.bench", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
 
 
 def test_the_parts_in_process_print_a_table() -> None:
@@ -19,9 +19,10 @@ def test_the_parts_in_process_print_a_table() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_server_and_the_generator_meet() -> None:
-    told = bench("--quick", "--only", "ingest,sustained,start,late")
+    told = bench("--quick", "--only", "ingest,start")
     assert "ingest, one event a request, FULL" in told
-    assert "sustained with projection" in told
+    assert "back after kill -9" in told
     refused = next(line for line in told.splitlines() if "refused" in line)
     assert "| met" in refused

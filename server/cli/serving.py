@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from server.cli.client import Operator
 from server.cli.first_run import FirstRun, first_run
 from server.demo.site import demo_site
 from server.errors import HandraiseError
+from server.ingest.emails import company_domain, domain_class, normalise_email, normalise_phone
+from server.ingest.referrers import source_of
 from server.settings import Settings
 from server.web.state import State
 
@@ -78,6 +82,27 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
+def tune() -> None:
+    """Short stops for a process that answers all the time. Call once everything is loaded.
+
+    What start-up made is never garbage, so the collector need not look at it: a full collection
+    stopped every request for 60 ms. The commit's thread gets the interpreter back sooner.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    sys.setswitchinterval(0.0005)
+
+
+def warm_up() -> None:
+    """Load the lists and patterns that the first form would otherwise wait for."""
+    normalise_email("somebody@handraise.example")
+    domain_class("somebody@handraise.example")
+    company_domain("somebody@handraise.example")
+    normalise_phone("+49 30 901820")
+    source_of("handraise.example", "")
+
+
 async def serve(settings: Settings, *, demo: bool) -> int:
     """Serve until SIGTERM or SIGINT; the exit status, 1 if a background task died."""
     stop = asyncio.Event()
@@ -94,6 +119,8 @@ async def serve(settings: Settings, *, demo: bool) -> int:
     app = Handraise(settings, on_death=on_death)
     try:
         await app.start()
+        warm_up()
+        tune()
         await _serve(app, listener, stop, demo=demo)
     finally:
         listener.close()

@@ -27,7 +27,7 @@ DEMO_OR_CONTACT = "demo_or_contact"
 _FORM_KINDS = frozenset({Kind.FORM_START, Kind.FORM_SUBMIT, Kind.FORM_CONFIRM})
 _DEMO_KEYS = ("demo*", "contact*", "book*")
 _UNNAMED = re.compile(r"^[^a-z0-9]+")
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED = 16_384  # more than a large site has pages
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):

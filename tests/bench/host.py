@@ -22,12 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-try:
-    from server.app import Handraise
-    from server.cli.serving import http_server, listen
-except ImportError:
-    sys.path.insert(0, "/tmp/benchshim")
-    from shimapp import Handraise, http_server, listen
+from server.app import Handraise
+from server.cli.serving import http_server, listen, tune, warm_up
 from server.settings import Settings
 from server.storage.database import Database
 from server.storage.sqlite import SqliteDatabase
@@ -97,9 +93,9 @@ async def serve(mode: str, folder: str, database_url: str, synchronous: str) -> 
     app = make(folder, database_url, synchronous) if mode == "app" else None
     if app is not None:
         await app.start()
-        if os.environ.get("NOPROJ"):
-            app._tasks[1].cancel()
     asgi = app.asgi if app else noop if mode == "noop" else starlette_app()
+    warm_up()
+    tune()
     listener = listen("127.0.0.1", 0)
     server = http_server(asgi)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -120,10 +116,6 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
-    if os.environ.get("SWI"):
-        sys.setswitchinterval(float(os.environ["SWI"]))
-    if os.environ.get("MAINX"):
-        exec(open("/tmp/benchshim/mainx.py").read(), globals())
     uvloop.run(serve(given.mode, given.data, given.database, given.synchronous))
 
 

@@ -17,7 +17,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 
-from tests.bench.workload import Workload
+from tests.bench.workload import EVENTS_A_VISITOR, VISITORS_A_CONNECTION, Workload
 
 CONNECTIONS = 64
 
@@ -104,7 +104,7 @@ def saturate(connections: list[Connection], seconds: float) -> Result:
     end = result.began + seconds
     waiting = sum(connection.send(clock()) for connection in connections)
     while waiting:
-        for fd, _ in poll.poll(5):
+        for fd, _ in poll.poll(0):  # never asleep: waking a core is dear in a virtual machine
             connection = by_fd[fd]
             status = connection.answered()
             if not status:
@@ -162,7 +162,11 @@ def main() -> None:
     os.sched_setaffinity(0, {given.core % (os.cpu_count() or 1)})
     work = Workload(given.seed, time.time_ns() // 1_000_000)
     streams: list[list[bytes]] = [[] for _ in range(CONNECTIONS)]
-    for number, stream in enumerate(work.requests(given.requests, given.batch)):
+    wanted = given.requests
+    if given.rate:  # each connection gets whole rounds of its visitors, and one to spare
+        a_round = CONNECTIONS * VISITORS_A_CONNECTION * EVENTS_A_VISITOR / given.batch
+        wanted = int(a_round * (given.rate * given.seconds / given.batch // a_round + 2))
+    for number, stream in enumerate(work.requests(wanted, given.batch)):
         streams[number % CONNECTIONS].extend(stream)
     connections = [
         Connection(given.port, itertools.cycle(stream) if given.cycle else iter(stream))

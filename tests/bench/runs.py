@@ -81,7 +81,7 @@ def generate(port: int, seconds: float, **options: Any) -> Load:
 
 
 def wrk(port: int, seconds: float) -> float | None:
-    """Requests a second of wrk, which cycles through requests of the same bytes; None without it."""
+    """Requests a second of wrk, cycling through requests of the same bytes; None without it."""
     program = shutil.which("wrk")
     if program is None:
         return None
