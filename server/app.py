@@ -189,8 +189,7 @@ class Handraise:
 
     async def start(self) -> None:
         """Open, migrate, and begin to serve. Raises `FolderInUse` and `SchemaError`."""
-        if isinstance(self.database, SqliteDatabase):
-            self.folder.lock()
+        self.folder.lock()
         await self.database.open()
         await migrate(self.database)
         await self.state.reload()
@@ -241,9 +240,15 @@ class Handraise:
                 await self._flush()
 
     async def _flush(self) -> None:
-        script = self.state.refused.take()
-        if script is not None:
-            await self.state.writer.run(script)
+        refused = self.state.refused
+        counts, script = refused.counts, refused.take()
+        if script is None:
+            return
+        try:
+            await self.state.writer.run(script, moves=False)
+        except Overloaded:
+            refused.give_back(counts)
+            raise
 
 
 def create_app(settings: Settings, *, clock: Callable[[], int] = now_ms) -> Handraise:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,10 @@ def _text(environ: Mapping[str, str], name: str) -> str | None:
     """The value of a setting, from the variable or from the file that `…_FILE` names."""
     key = PREFIX + name.upper()
     if f"{key}_FILE" in environ:
-        return Path(environ[f"{key}_FILE"]).read_text("utf-8").strip()
+        try:
+            return Path(environ[f"{key}_FILE"]).read_text("utf-8").strip()
+        except OSError as error:
+            raise BadRequest(f"{key}_FILE cannot be read: {error}") from error
     return environ.get(key)
 
 
@@ -82,6 +86,11 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
             raise BadRequest(f"unknown setting {key}; `handraise doctor` lists those there are")
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:
-        return msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
+        settings = msgspec.convert(values, Settings, strict=False)
+        for proxy in settings.trusted_proxies:
+            ip_network(proxy, strict=False)
+    except ValueError as error:  # msgspec's own is one
         raise BadRequest(f"a setting does not fit: {error}") from error
+    if not 0 <= settings.port <= 65_535 or not 0 <= settings.demo_port <= 65_535:
+        raise BadRequest("a port lies between 0 and 65535")
+    return settings

@@ -31,6 +31,7 @@ TIERS = {
     "server.project.subjects": 4,
     "server.project.fold": 6,
     "server.project.projector": 6,
+    "server.project.site_projector": 6,
     "server.web": 7,
     "server.demo": 7,
     "server.app": 8,

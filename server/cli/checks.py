@@ -5,6 +5,8 @@ import sqlite3
 import stat
 from typing import NamedTuple
 
+import click
+
 from server.app import Folder, sqlite_warning
 from server.cli.client import answers, call, connected
 from server.errors import HandraiseError
@@ -34,8 +36,8 @@ async def run_checks(settings: Settings) -> list[Check]:
     )
     try:
         found += await _sites(settings)
-    except HandraiseError as error:
-        found.append(Check("✗", "database", error.detail))
+    except (HandraiseError, click.ClickException, sqlite3.Error) as error:
+        found.append(Check("✗", "sites", str(error)))
     found += _settings(settings)
     return found
 

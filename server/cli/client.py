@@ -52,14 +52,22 @@ async def connected(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     if answers(path):
         transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(uds=str(path))
         async with httpx2.AsyncClient(
-            transport=transport, base_url="http://handraise", timeout=TIMEOUT_S
+            transport=transport,
+            base_url="http://handraise",
+            timeout=TIMEOUT_S,
+            follow_redirects=True,
         ) as client:
             yield client
         return
     async with running(create_app(settings)) as app:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+        app.state.base_url = app.state.base_url or f"http://{host}:{settings.port}"
         transport = httpx2.ASGITransport(app=Operator(app.asgi))
         async with httpx2.AsyncClient(
-            transport=transport, base_url="http://handraise", timeout=TIMEOUT_S
+            transport=transport,
+            base_url="http://handraise",
+            timeout=TIMEOUT_S,
+            follow_redirects=True,
         ) as client:
             yield client
 

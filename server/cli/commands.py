@@ -1,6 +1,7 @@
 """The commands. Each speaks to the program as an operator; `--json` prints one line and no more."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from server import __version__
 from server.app import Folder, make_database
 from server.cli import tables
 from server.cli.checks import run_checks
-from server.cli.client import answers, call, connected, the_site
+from server.cli.client import answers, call, connected, sentence, the_site
 from server.cli.demo import Connection, demo_command
 from server.cli.serving import serve, set_up_log
 from server.errors import HandraiseError
@@ -43,6 +44,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 @click.pass_context
 def cli(context: click.Context, data: str | None) -> None:
     """Handraise: who raised their hand on your website, and why."""
+    os.umask(0o077)  # databases, backups and the secret hold people's data
     try:
         context.obj = load(data=data)
     except HandraiseError as error:
@@ -229,6 +231,9 @@ def export(settings: Settings, site: str | None, after: int, file: Any) -> None:
             found = await the_site(client, site)
             path = f"/api/v1/sites/{found['id']}/log"
             async with client.stream("GET", path, params={"after": after}) as answer:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise click.ClickException(sentence(answer))
                 async for chunk in answer.aiter_bytes():
                     file.write(chunk)
 
@@ -283,13 +288,16 @@ def restore(settings: Settings, file: Path) -> None:
     except HandraiseError as error:
         raise click.ClickException(error.detail) from error
     try:
+        if folder.database.exists() and file.samefile(folder.database):
+            raise click.ClickException("that is the database itself")
         _check_file(file)
-        moved = _set_aside(folder)
         fresh = folder.path / "handraise.db.restoring"
         shutil.copyfile(file, fresh)
+        fresh.chmod(0o600)
         with fresh.open("rb") as handle:
             os.fsync(handle.fileno())
-        fresh.rename(folder.database)
+        moved = _set_aside(folder)
+        fresh.replace(folder.database)
     finally:
         folder.unlock()
     kept = f"; the database before is kept as {moved.name}" if moved else ""
@@ -312,12 +320,27 @@ def _check_file(file: Path) -> None:
 
 
 def _set_aside(folder: Folder) -> Path | None:
-    """Move the present database out of the way, with its write-ahead log."""
+    """Keep the present database under another name.
+
+    The name stays in place until the new file takes it, so no moment is without a database; for
+    that the write-ahead log must be empty. A log that cannot be emptied moves with its file.
+    """
     if not folder.database.exists():
         return None
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(folder.database)) as connection,
+    ):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     number = 1
     while (kept := folder.path / f"handraise.db.before-restore-{number}").exists():
         number += 1
+    log = Path(f"{folder.database}-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        os.link(folder.database, kept)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{folder.database}{suffix}").unlink(missing_ok=True)
+        return kept
     for suffix in ("-wal", "-shm", ""):
         part = Path(f"{folder.database}{suffix}")
         if part.exists():

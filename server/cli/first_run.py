@@ -31,9 +31,9 @@ def snippet(base_url: str, key: str) -> str:
 
 async def first_run(state: State, *, demo: bool) -> FirstRun:
     """Make what an empty folder lacks: an ordinary site, or with `demo` the site `Demo`."""
-    if state.sites.all:
-        site = next((s for s in state.sites.all if demo and s.name == "Demo"), state.sites.all[0])
-        return FirstRun(site, snippet(state.base_url, site.keys[0]))
+    known = [s for s in state.sites.all if s.name == "Demo"] if demo else state.sites.all
+    if known:
+        return FirstRun(known[0], snippet(state.base_url, known[0].keys[0]))
     settings = (
         SiteSettings(allow_localhost=True, allow_automation=True, forms=DEMO_FORMS)
         if demo

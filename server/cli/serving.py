@@ -42,9 +42,9 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise HandraiseError(
-            f"cannot listen on {host}:{port} ({error.strerror}): stop what listens there,"
+            f"cannot listen on {host}:{port} ({error}): stop what listens there,"
             " or choose another port with --port"
         ) from error
 
@@ -56,6 +56,9 @@ def listen_operator(path: Path) -> socket.socket:
     before = os.umask(0o177)
     try:
         unix.bind(str(path))
+    except OSError as error:
+        unix.close()
+        raise HandraiseError(f"cannot make {path}: {error}; choose a shorter --data") from error
     finally:
         os.umask(before)
     unix.listen(16)
@@ -125,7 +128,6 @@ async def serve(settings: Settings, *, demo: bool) -> int:
     finally:
         listener.close()
         await app.stop()
-        app.folder.socket.unlink(missing_ok=True)
     if died:
         click.echo("Handraise stopped because a background task died; see the log above", err=True)
     return 1 if died else 0
@@ -137,8 +139,25 @@ async def _serve(
     state = app.state
     state.base_url = state.base_url or address_of(listener)
     found = await first_run(state, demo=demo)
+    operators = listen_operator(app.folder.socket)
+    try:
+        await _run(app, found, [listener, operators], stop, demo=demo)
+    finally:  # only what this process made: another may hold the folder
+        operators.close()
+        app.folder.socket.unlink(missing_ok=True)
+
+
+async def _run(
+    app: Handraise,
+    found: FirstRun,
+    sockets: list[socket.socket],
+    stop: asyncio.Event,
+    *,
+    demo: bool,
+) -> None:
+    """Serve the app, its operators and the demo site until `stop` is set."""
+    state, listener = app.state, sockets[0]
     servers = [http_server(app.asgi), http_server(Operator(app.asgi))]
-    sockets = [listener, listen_operator(app.folder.socket)]
     demo_url = ""
     if demo:
         demo_socket = _demo_socket(app.settings, listener)

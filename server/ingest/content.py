@@ -223,7 +223,11 @@ def _identify(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
         given = data.get(kind)
         if given in (None, ""):
             continue
-        text = given if isinstance(given, str) else str(given)
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)
+        if isinstance(given, bool) or not isinstance(given, str | int):
+            return Refusal.RESERVED  # `{}` or `[]` as a name would join strangers
+        text = str(given)
         if is_reserved(text):
             return Refusal.RESERVED
         value = normalise(text)

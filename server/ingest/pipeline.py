@@ -52,6 +52,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     referer: str = ""
     address: str = ""
     gpc: bool = False
+    own_page: bool = False  # our hosted form, known by its signed token
     secret: bool = False  # sent with a secret token: asserted, and trusted with old times
 
 
@@ -170,7 +171,7 @@ def read_consent(batch: Batch) -> Refusal | None:
 def check_origin(batch: Batch) -> Refusal | None:
     """The key names a site and proves nothing; a list of origins keeps other pages out."""
     allowed = batch.site.settings.origins
-    if not allowed or batch.arrival.secret:
+    if not allowed or batch.arrival.secret or batch.arrival.own_page:
         return None
     origin = (batch.arrival.origin or _origin_of(batch.arrival.referer)).lower()
     return None if origin in allowed else Refusal.ORIGIN

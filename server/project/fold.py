@@ -3,7 +3,7 @@
 Everything here is computed in memory on what `projector` has loaded; nothing waits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import msgspec
 
@@ -24,7 +24,7 @@ from server.project.seen import Seen
 from server.project.sessions import Session, Zone
 from server.project.stages import Cause, Move, consequence_id, first_stage, judge
 from server.project.subjects import PERSON, VISITOR, drop_subject, ordered, put_subject
-from server.project.visitor import Rules, Step, Visitor, links_of
+from server.project.visitor import Rules, Step, Visitor, grants, links_of
 from server.storage import derived
 
 MOVE_KINDS = {
@@ -57,6 +57,7 @@ class Fold:
         self.sessions: dict[int, Session] = {}  # by identity: their ids may still sink
         self.rows: dict[tuple[int, int, int, int], tuple[Session | None, int, int, int]] = {}
         self.visitors: dict[int, Visitor] = {}
+        self._later: list[tuple[Person, Cause, bool]] | None = None  # while folding anew
 
     # ------------------------------------------------------------ events
 
@@ -68,11 +69,25 @@ class Fold:
             step = visitor.step(seen, self.rules, self.people)
             self._record(visitor, seen, step)
 
-    def refold(self, old: Visitor, events: Sequence[Seen]) -> Visitor:
-        """Fold a visitor anew from all its events; what it was before is taken back first."""
+    def refold(self, old: Visitor, events: Sequence[Seen], fresh: Container[int]) -> Visitor:
+        """Fold a visitor anew from all its events; what it was before is taken back first.
+
+        `fresh` are the seqs of the events that were not folded before. Only they can be causes: on
+        the way a score is half rebuilt, and judging it would arm and cross thresholds again.
+        """
         self._take_back(old)
-        visitor = Visitor(old.visitor_id)
+        visitor = Visitor(old.visitor_id, granted=grants(events))
+        self._later = []
         self.take(visitor, events)
+        later, self._later = self._later, None
+        for person, cause, mute in later:
+            if cause.seq in fresh:
+                self.judge(person, cause, mute=mute)
+        last = max((e for e in events if e.seq in fresh), key=lambda e: e.key)
+        cause = Cause(seq=last.seq, at=last.at, q=last.q, event_id=last.event_id)
+        for person_id in sorted({s.person_id for s in visitor.sessions if s.person_id}):
+            person = self.people.persons[person_id]
+            self.judge(person, cause, mute=bool(last.flags & Flag.MUTE))
         return visitor
 
     def _take_back(self, old: Visitor) -> None:
@@ -85,6 +100,8 @@ class Fold:
                 person.receipt = None
                 self.people.dirty.add(session.person_id)
             self.sessions.pop(id(session), None)
+        for at in old.uncounted:
+            self.changes.rollups["cookieless_views", self.zone.day(at), ""] -= 1
         for table in (derived.SESSIONS, derived.SESSION_EVENTS, derived.LINKS, derived.CLAIMS):
             self.changes.drop(table, "visitor_id = $3", old.visitor_id)
 
@@ -160,7 +177,11 @@ class Fold:
             q=seen.q,
             event_id=seen.event_id,
         )
-        self.judge(person, cause, mute=bool(seen.flags & Flag.MUTE))
+        mute = bool(seen.flags & Flag.MUTE)
+        if self._later is not None:
+            self._later.append((person, cause, mute))
+        else:
+            self.judge(person, cause, mute=mute)
 
     # ------------------------------------------------------------ scores and stages
 
@@ -324,6 +345,7 @@ class Fold:
 
     def put_person(self, person: Person) -> None:
         if not person.parts:
+            drop_subject(self.changes, PERSON, person.person_id)
             return
         receipt = person.receipt or self._score(person)
         person.receipt = None

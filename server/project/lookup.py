@@ -52,7 +52,7 @@ class Lookup:
 
     async def prepare(self, reader: Reader, rows: Iterable[Entry]) -> None:
         """Read the texts that these entries name and nobody has asked for yet."""
-        if len(self.texts) > REMEMBERED:
+        if len(self.texts) > REMEMBERED or len(self._arrivals) > REMEMBERED:
             self.texts.clear()
             self._pages.clear()
             self._arrivals.clear()

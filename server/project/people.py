@@ -64,6 +64,7 @@ def part_of(session: Session) -> Part:
         session.end_at,
         tuple(session.hits),
         session.signals.pending(),
+        visit=session.visitor_id > 0,
     )
     return Part(row, hits)
 
@@ -91,8 +92,8 @@ class Person:
     @property
     def email(self) -> str:
         """The strongest address, the first one where they are equally strong."""
-        known = [(-level, i.value) for i, level in self.identifiers.items() if i.type == "email"]
-        return min(known)[1] if known else ""
+        known = [(level, i.value) for i, level in self.identifiers.items() if i.type == "email"]
+        return max(known, key=lambda one: one[0])[1] if known else ""  # the first of equals
 
     def facts(self) -> Mapping[str, Any]:
         """Traits as rules ask for them."""
@@ -133,6 +134,7 @@ class Person:
                 msgspec.json.encode(self.standing).decode(),
             ),
         )
+        changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
         for word in words(email, name, domain):
             changes.put(derived.PERSON_WORDS, (word, self.person_id))
 
@@ -221,7 +223,8 @@ class Population:
             for kind, value, person_id, level, _at, _seq in await rows.identifiers(
                 reader, site_id, gen, values
             ):
-                self.owners[Identifier(kind, value)] = (person_id, level)
+                if Identifier(kind, value) in wanted:
+                    self.owners[Identifier(kind, value)] = (person_id, level)
         await self.load(
             reader, site_id, gen, {self.owners[i][0] for i in wanted & self.owners.keys()}
         )
@@ -266,6 +269,7 @@ async def read_parts(
                 s.end_at,
                 tuple(hits.get(s.session_id, ())),
                 tuple(left.get(s.session_id, ())),
+                visit=s.visitor_id > 0,
             ),
         )
         for s in sessions

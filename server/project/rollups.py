@@ -15,6 +15,8 @@ Cell = tuple[str, int, str]  # name, day, key
 def cells(session: Session, zone: Zone) -> dict[Cell, int]:
     """The cells a session fills, on the day it started in the site's zone."""
     day = zone.day(session.start_at)
+    if not session.visitor_id:  # a submission or a server's call alone is nobody's visit
+        return {("submissions", day, ""): session.leads} if session.leads else {}
     before = day_before(session, zone)
     found: dict[Cell, int] = {
         ("sessions", day, str(before)): 1,

@@ -10,7 +10,7 @@ anew. Ownership rules 1, 2, 5, 6 and 8 are applied here, on sessions, never on p
   give a sign themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from server.model import DAY_MS, Consent, Flag, Kind, SiteSettings
@@ -63,15 +63,24 @@ class Step(NamedTuple):
 class Visitor:
     """The folded state of one visitor."""
 
-    __slots__ = ("granted", "last", "owners", "sessions", "visitor_id", "withheld")
+    __slots__ = (
+        "granted",
+        "last",
+        "owners",
+        "sessions",
+        "uncounted",
+        "visitor_id",
+        "withheld",
+    )
 
-    def __init__(self, visitor_id: int) -> None:
+    def __init__(self, visitor_id: int, *, granted: bool = False) -> None:
         self.visitor_id = visitor_id
         self.sessions: list[Session] = []
         self.owners: list[int] = []  # distinct persons, in order of their first claim
         self.last: Key = FIRST
         self.withheld = False  # cookieless events wait for a grant
-        self.granted = False
+        self.granted = granted  # consent is given somewhere in its history
+        self.uncounted: list[int] = []  # times of the cookieless views
 
     @property
     def shared(self) -> bool:
@@ -79,7 +88,8 @@ class Visitor:
 
     def needs_refold(self, seen: Seen) -> bool:
         """Out of order, or a grant that lets earlier cookieless events join."""
-        return seen.key <= self.last or (self.withheld and seen.consent is Consent.GRANTED)
+        joins = self.withheld and not self.granted and seen.consent is Consent.GRANTED
+        return seen.key <= self.last or joins
 
     def step(self, seen: Seen, rules: Rules, people: People) -> Step:
         """Fold one more event, later than all before it."""
@@ -110,6 +120,8 @@ class Visitor:
             self.granted = True
         if seen.flags & Flag.COOKIELESS and not self.granted:
             self.withheld = True
+            if seen.kind is Kind.PAGE_VIEW:
+                self.uncounted.append(seen.at)
             return False
         return True
 
@@ -186,6 +198,11 @@ class Visitor:
             return (own,)
         view = EventRow(*reading.row, int(Kind.PAGE_VIEW), reading.ms, reading.scroll)
         return (own, view)
+
+
+def grants(events: Iterable[Seen]) -> bool:
+    """Whether consent is given somewhere in a visitor's history: then all of it may join."""
+    return any(e.consent is Consent.GRANTED and not e.flags & Flag.LATE for e in events)
 
 
 class LinkRow(NamedTuple):

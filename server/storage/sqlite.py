@@ -266,9 +266,14 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         if sqlite3.sqlite_version_info < (3, 35):
             raise HandraiseError("Handraise needs SQLite 3.35 or newer")
-        self._writer = await loop.run_in_executor(
-            self._thread, SqliteWriter, self.path, self.synchronous
-        )
+        try:
+            self._writer = await loop.run_in_executor(
+                self._thread, SqliteWriter, self.path, self.synchronous
+            )
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{self.path} is damaged or no database ({error}): handraise restore FILE"
+            ) from error
         for _ in range(self._reader_count):
             connection = await aiosqlite.connect(
                 f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None

@@ -62,8 +62,8 @@ async def change_settings(call: Call) -> SiteDetail:
     body: SettingsChange = call.body
     state, now, author = call.state, call.state.clock(), call.caller.author
     site_id = call.site.site_id
-    settings, said = commands.changed(call.site.settings, body)
-    await state.writer.run(lambda: commands.change_settings(site_id, settings, said, author, now))
+    commands.changed(call.site.settings, body)  # refused before it costs a turn
+    settings = await state.writer.run(lambda: commands.change_settings(site_id, body, author, now))
     await state.reload()
     row = _row(state, call.site)
     return SiteDetail(id=row.id, name=row.name, key=row.key, snippet=row.snippet, settings=settings)

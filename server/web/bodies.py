@@ -1,6 +1,6 @@
 """What the administration routes take and answer beside the reports' shapes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -48,6 +48,24 @@ class SiteDetail(SiteRow, frozen=True, kw_only=True):
     settings: SiteSettings
 
 
+class WidgetForm(Body, frozen=True, kw_only=True):
+    """What the widget leaves out of one form."""
+
+    deny: Annotated[tuple[Word, ...], Meta(max_length=200)] = ()
+    ignore: bool = False
+
+
+class WidgetOptions(Body, frozen=True, kw_only=True):
+    """How the widget behaves on this site's pages; see the widget's page in the docs."""
+
+    search: bool = False
+    hash: bool = False
+    manual: bool = False
+    frames: bool = False
+    exclude: Annotated[tuple[Word, ...], Meta(max_length=200)] = ()
+    forms: dict[Word, WidgetForm] = {}
+
+
 class SettingsChange(Body, frozen=True, kw_only=True):
     """The settings to change; what is left out stays. Every change is kept in the site's log."""
 
@@ -69,7 +87,7 @@ class SettingsChange(Body, frozen=True, kw_only=True):
     product_events: Annotated[tuple[Word, ...], Meta(max_length=100)] | UnsetType = UNSET
     internal_visitors: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
     blocked_agents: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
-    widget: dict[str, Any] | UnsetType = UNSET
+    widget: WidgetOptions | UnsetType = UNSET
     allow_automation: bool | UnsetType = UNSET
     allow_localhost: bool | UnsetType = UNSET
 

@@ -61,25 +61,22 @@ class Answer(NamedTuple):
 
 async def read_body(receive: Receive, limit: int) -> bytes:
     """The request's body. Raises `TooLarge` at the limit, `BadRequest` after the deadline."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        _bounded(len(body), limit)
-        return body
-    parts, size = [body], len(body)
+    parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(limits.BODY_SECONDS):
-            while message.get("more_body"):
-                _bounded(size, limit)
+            while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise BadRequest("the client went away", code="gone")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
+                body: bytes = message.get("body", b"")
+                size += len(body)
+                _bounded(size, limit)
+                if not message.get("more_body"):
+                    return b"".join((*parts, body)) if parts else body
+                parts.append(body)
     except TimeoutError as error:
         raise BadRequest("the body took too long to arrive", code="too_slow") from error
-    _bounded(size, limit)
-    return b"".join(parts)
 
 
 def _bounded(size: int, limit: int) -> None:

@@ -28,12 +28,21 @@ def add_site(name: str, secret: str, settings: SiteSettings, author: str, now: i
 
 
 def change_settings(
-    site_id: int, settings: SiteSettings, said: dict[str, Any], author: str, now: int
-) -> Script[None]:
-    """The row and the decision that says what was changed, by whom."""
-    yield from sites.change_settings(site_id, settings)
+    site_id: int, change: SettingsChange, author: str, now: int
+) -> Script[SiteSettings]:
+    """The row and the decision that says what was changed, by whom; the settings afterwards.
+
+    Read, changed and written in one turn: two changes at one moment both count.
+    """
+    rows = yield Query("SELECT settings FROM sites WHERE site_id = $1", (site_id,))
+    if not rows:
+        raise NotFound("no such site")
+    before = msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
+    after, said = changed(before, change)
+    yield from sites.change_settings(site_id, after)
     entry = _decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
     yield from entries.append(site_id, [entry], Names())
+    return after
 
 
 def _decision(kind: Kind, said: dict[str, Any], now: int) -> Event:
@@ -85,8 +94,12 @@ def origins(given: Sequence[str]) -> tuple[str, ...]:
     """Origins as browsers send them: scheme and host in lower case, no slash."""
     found = []
     for one in given:
-        parts = urlsplit(one)
-        if not parts.hostname:
+        try:
+            parts = urlsplit(one)
+            sound = bool(parts.hostname) and parts.port is not False
+        except ValueError:  # an open bracket, a port that is no number
+            sound = False
+        if not sound:
             raise BadRequest(f"`{one[:60]}` is no origin such as https://example.com")
         found.append(f"{parts.scheme}://{parts.netloc}".lower())
     return tuple(dict.fromkeys(found))

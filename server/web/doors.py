@@ -5,10 +5,10 @@ time to read, and makes a second click the same submission. Without one, equal f
 within ten minutes are one submission. A field nobody sees (`_website`) must stay empty.
 """
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -118,15 +118,17 @@ class Doors:
         if length.isdigit() and int(length) > limits.EVENT_BYTES:
             raise BadRequest("the form is larger than 32 kB", code="too_large")
         try:
-            posted = await request.form(
-                max_files=0, max_fields=200, max_part_size=limits.EVENT_BYTES
-            )
-        except (HTTPException, ClientDisconnect, ValueError) as error:
+            async with asyncio.timeout(limits.BODY_SECONDS):
+                posted = await request.form(
+                    max_files=0, max_fields=200, max_part_size=limits.EVENT_BYTES
+                )
+        except (HTTPException, ClientDisconnect, TimeoutError, ValueError) as error:
             raise BadRequest("the form could not be read", code="bad_form") from error
         fields: dict[str, object] = {}
-        for name, value in posted.multi_items():
-            if not isinstance(value, str):
+        for given, found in posted.multi_items():
+            if not isinstance(found, str):
                 continue
+            name, value = _whole(given), _whole(found)
             known = fields.get(name)
             if known is None:
                 fields[name] = value
@@ -164,7 +166,15 @@ class Doors:
             d=msgspec.Raw(data),
         )
         wire = Envelope(k=site.keys[0], t=arrival.received, e=[event])
-        return await accept(self.state, site, arrival, wire)
+        if token:  # `_name` has verified it
+            arrival = msgspec.structs.replace(arrival, own_page=True)
+        answer = await accept(self.state, site, arrival, wire)
+        if answer.dropped:
+            raise BadRequest(
+                "this form could not be taken; the site's owner can see why",
+                code=str(answer.dropped[0][1]),
+            )
+        return answer
 
     def _name(
         self, site: Site, form: str, fields: Mapping[str, object], token: object, now: int
@@ -194,6 +204,11 @@ class Doors:
         )
 
 
+def _whole(text: str) -> str:
+    """A text that can be written as UTF-8: odd charsets smuggle in lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _name_drops(out: Response, answer: Answer) -> None:
     if answer.dropped:
         out.headers["Handraise-Dropped"] = ", ".join(sorted({str(r) for _, r in answer.dropped}))
@@ -204,4 +219,4 @@ def _name_drops(out: Response, answer: Answer) -> None:
 def _back(request: Request) -> str:
     """The page the form was on, if it is a web page: the only link the thank-you page offers."""
     referer = request.headers.get("referer", "")
-    return referer if urlsplit(referer).scheme in {"http", "https"} else ""
+    return referer if referer.startswith(("http://", "https://")) else ""

@@ -38,7 +38,8 @@ class Sites:
 
     def get(self, site_id: str) -> Site:
         """Raises `NotFound`; the same for a site that is not there and one that is not yours."""
-        site = self.by_id.get(int(site_id)) if site_id.isdigit() and len(site_id) < 16 else None
+        plain = site_id.isascii() and site_id.isdigit() and len(site_id) < 16
+        site = self.by_id.get(int(site_id)) if plain else None
         if site is None:
             raise NotFound("no such site")
         return site
@@ -71,6 +72,10 @@ class Refused:
         counts, samples = self.counts, self.samples
         self.counts, self.samples = Counter(), {}
         return lambda: refusals.add(counts, samples)
+
+    def give_back(self, counts: Counter[tuple[int, str, int]]) -> None:
+        """Count again what could not be written."""
+        self.counts.update(counts)
 
 
 @dataclass

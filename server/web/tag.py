@@ -29,7 +29,8 @@ def widget_config(site: Site) -> dict[str, Any]:
         }
         for rule in settings.forms
     }
-    config: dict[str, Any] = {"key": site.keys[0], **settings.widget}
+    config: dict[str, Any] = {**settings.widget, "key": site.keys[0]}
+    forms = {**config.pop("forms", {}), **forms}
     if settings.consent != "on":
         config["consent"] = settings.consent
     if not settings.honour_gpc:

@@ -149,3 +149,50 @@ def test_columns_line_up_with_wide_letters() -> None:
     """East Asian letters take two columns."""
     lines = tables.table(["a", "b"], [["漢字", 1], ["xx", 2]], "").splitlines()
     assert tables.width(lines[2].split("1")[0]) == tables.width(lines[3].split("2")[0])
+
+
+def test_restoring_the_database_itself_is_refused(terminal: Terminal) -> None:
+    """And it is still there."""
+    terminal.run("site", "add", "Acme")
+    assert "itself" in terminal.run("restore", str(terminal.data / "handraise.db"), status=1).output
+    assert [s["name"] for s in terminal.json("site", "list")["items"]] == ["Acme"]
+
+
+def test_what_is_written_is_for_the_operator_alone(terminal: Terminal, tmp_path: Path) -> None:
+    """Databases and backups hold people's data."""
+    terminal.run("site", "add", "Acme")
+    terminal.run("backup", str(tmp_path / "copy.db"))
+    for path in (terminal.data / "handraise.db", tmp_path / "copy.db"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_tag_is_whole_without_a_server(terminal: Terminal) -> None:
+    """It names the address the server would have."""
+    assert 'src="http://127.0.0.1:8787/h/' in terminal.json("site", "add", "Acme")["snippet"]
+
+
+def test_an_export_that_fails_says_so(terminal: Terminal, tmp_path: Path) -> None:
+    """Exit 1, and no file that looks like an export."""
+    terminal.run("site", "add", "Acme")
+    out = tmp_path / "log.ndjson"
+    terminal.run("export", "--after", "-1", str(out), status=1)
+    assert not out.exists() or out.read_text() == ""
+
+
+def test_proxies_and_ports_that_do_not_fit(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told at start, not by every event."""
+    monkeypatch.setenv("HANDRAISE_TRUSTED_PROXIES", "proxy.local")
+    terminal.run("site", "list", status=1)
+    monkeypatch.delenv("HANDRAISE_TRUSTED_PROXIES")
+    monkeypatch.setenv("HANDRAISE_PORT", "70000")
+    assert "65535" in terminal.run("site", "list", status=1).output
+
+
+def test_a_damaged_database_is_told_in_a_sentence(terminal: Terminal) -> None:
+    """By every command, and by doctor in full."""
+    terminal.data.mkdir()
+    (terminal.data / "handraise.db").write_bytes(b"no database at all" * 500)
+    assert "restore" in terminal.run("site", "list", status=1).output
+    assert "✗ database" in terminal.run("doctor", status=1).output

@@ -12,7 +12,7 @@ from server.project.claims import Claim, purposes
 from server.project.matching import Matcher
 from server.project.ruleset import DEFAULT
 from server.project.seen import Seen
-from server.project.visitor import Rules, Visitor, links_of
+from server.project.visitor import Rules, Visitor, grants, links_of
 
 MIN = 60_000
 DAY = 86_400_000
@@ -48,7 +48,7 @@ def form(seq: int, at: int, email: str, **more: Any) -> Seen:
 
 
 def fold(events: list[Seen]) -> Visitor:
-    visitor, people = Visitor(1), Everybody()
+    visitor, people = Visitor(1, granted=grants(events)), Everybody()
     for event in sorted(events, key=lambda seen: seen.key):
         visitor.step(event, RULES, people)
     return visitor
@@ -97,7 +97,7 @@ def shape(visitor: Visitor) -> list[tuple[int, int, int]]:
         (
             "and join once consent is granted",
             [see(1, 0, flags=Flag.COOKIELESS), see(2, MIN, consent=Consent.GRANTED)],
-            [(1, 1, 0)],
+            [(2, 2, 0)],
         ),
         (
             "a: three views then a form belong to one person",

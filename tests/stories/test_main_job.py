@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from server.ingest.payload import read_id
 from server.model import STAGE_RANK, Kind
 from server.storage.database import Database, Query, Script
-from tests.tracking import DAY, HOUR, MIN, World, tracking
+from tests.tracking import DAY, HOUR, MIN, SETTINGS, World, tracking
 
 pytestmark = pytest.mark.anyio
 
@@ -263,3 +264,76 @@ async def test_an_entry_that_cannot_be_projected_stops_nobody(
 def _spoil(name: str) -> Script[None]:
     """Damage one entry's data behind the program's back."""
     yield Query("UPDATE entries SET data = $2 WHERE event_id = $1", (read_id(name), "{not json"))
+
+
+async def test_a_late_beacon_decides_nothing_anew(database: Database) -> None:
+    """Engagement that arrives out of order folds the visitor again, and tells nobody twice."""
+    async with tracking(database) as world:
+        ann = world.browser()
+        view = await ann.view("/pricing")
+        await ann.submit("demo", email="ann@brew.example")
+        world.now += 5 * MIN
+        await ann.view("/pricing")
+        projector = await world.project()
+        before = await world.rows("entries", "kind", f"kind >= {int(Kind.STAGE_MOVED)}")
+        for ms in (5_000, 9_000):
+            late = ann.event("engagement", "/pricing", p=view["i"], d={"ms": ms, "scroll": 10})
+            await ann.send(late | {"t": view["t"] + ms})
+            await world.project(projector)
+        told = await world.rows("entries", "kind", f"kind >= {int(Kind.STAGE_MOVED)}")
+        assert told == before
+        assert (await person(world))[2] == STAGE_RANK["sql"]
+
+
+async def test_consent_given_lets_the_same_page_load_join(database: Database) -> None:
+    """Mode `ask`: counted as views only, until the visitor says yes."""
+    settings = structs.replace(SETTINGS, consent="ask")
+    async with tracking(database, settings) as world:
+        ann = world.browser()
+        projector = await world.project()
+        await ann.view("/")
+        await ann.view("/pricing")
+        await world.project(projector)
+        assert await world.rows("rollups", "name, value", "value <> 0") == [("cookieless_views", 2)]
+        for path in ("/docs", "/demo"):
+            await ann.send(ann.event("page_view", path), c="granted")
+            await world.project(projector)
+        assert await world.rows("sessions", "page_views") == [(4,)]
+        names = {name for (name,) in await world.rows("rollups", "name", "value <> 0")}
+        assert "cookieless_views" not in names
+
+
+async def test_a_servers_identify_calls_are_no_visits(database: Database) -> None:
+    """A nightly sync of users makes nobody come back."""
+    async with tracking(database) as world:
+        for _ in range(4):
+            call = world.browser().event("identify", "/", d={"email": "ann@brew.example"})
+            await world.send({"e": [call]}, secret=True)
+            world.now += DAY
+        await world.project()
+        assert (await person(world))[1:] == (10_000, 0)  # a business address, and no more
+        assert await world.rows("rollups", "name", "value <> 0") == []
+
+
+async def test_an_unsigned_claim_never_takes_the_first_address(database: Database) -> None:
+    """Equal evidence: the first stays."""
+    async with tracking(database) as world:
+        one, other = world.browser(1), world.browser(2)
+        await one.send(one.event("identify", d={"user_id": "u1", "email": "victim@brew.example"}))
+        await other.send(other.event("identify", d={"user_id": "u1", "email": "aaa@evil.example"}))
+        await world.project()
+        assert await world.rows("persons", "email") == [("victim@brew.example",)]
+
+
+async def test_midnight_comes_on_a_busy_site_too(database: Database) -> None:
+    """Scores fade although entries keep arriving."""
+    async with tracking(database) as world:
+        ann, bob = world.browser(1), world.browser(2)
+        await ann.view("/pricing")
+        projector = await world.project()
+        world.now += 30 * DAY
+        for _ in range(3):
+            await bob.view("/")
+            await projector.round()
+        scores = await world.rows("subjects", "score", "subject_id = 1")
+        assert scores == [(5_000,)]

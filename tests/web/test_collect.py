@@ -273,3 +273,36 @@ async def test_form_door_with_hostile_bodies(client: httpx2.AsyncClient) -> None
     ]:
         answer = await client.post("/f/k1/contact", content=content, headers={"Content-Type": kind})
         assert answer.status_code < 500
+
+
+async def test_the_hosted_form_works_where_origins_are_listed(
+    app: Handraise, client: httpx2.AsyncClient
+) -> None:
+    """Our own page is known by its token; any other page's form is told that it was not taken."""
+    shop = SiteSettings(origins=("https://shop.example",))
+    await app.state.writer.run(lambda: sites.add("Shop", "k2", "s", shop, app.state.clock()))
+    await app.state.reload()
+    page = (await client.get("/f/k2/contact")).text
+    token = page.split('name="_token" value="')[1].split('"')[0]
+    later = app.state.clock() + 5_000
+    app.state.clock = lambda: later
+    form = {"email": "ann@brew.example", "name": "Ann"}
+    own = await client.post(
+        "/f/k2/contact", data=form | {"_token": token}, headers={"Origin": "http://t.example"}
+    )
+    assert own.status_code == 200
+    foreign = await client.post("/f/k2/contact", data=form, headers={"Origin": "https://x.example"})
+    assert foreign.status_code == 400
+    assert "not sent" in foreign.text
+    rows = await app.database.fetch("SELECT count(*) FROM entries WHERE site_id = 2 AND kind = 6")
+    assert rows == [(1,)]
+
+
+async def test_hostile_headers_are_below_500(client: httpx2.AsyncClient) -> None:
+    """An address with an open bracket, in every header that is read."""
+    form = {"email": "ann@brew.example"}
+    for headers in ({"Referer": "http://[x"}, {"Origin": "http://["}, {"Sec-Fetch-Site": "x"}):
+        assert (await client.post("/f/k1/contact", data=form, headers=headers)).status_code < 500
+        assert (await client.post("/sign-out", headers=headers)).status_code < 500
+        assert (await client.get("/p/k1.gif", headers=headers)).status_code < 500
+    assert (await client.get("/api/v1/sites/%C2%B2/people")).status_code < 500

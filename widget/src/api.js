@@ -20,7 +20,8 @@ const commands = {
   page: (address, title) => open(0, address, title),
 
   consent(given, proof) {
-    const state = given && given != 'denied' ? 'granted' : 'denied';
+    // Any other word is no consent.
+    const state = given === true || given == 'granted' ? 'granted' : 'denied';
     const say = () => record('consent', { ...proof, state });
     const counted = mayRecord();
     const [before, ...rest] = recall();

@@ -1,7 +1,9 @@
 import { run } from './api.js';
+import { answer, mayKeep } from './consent.js';
 import { followEngagement, leave, tick } from './engagement.js';
 import { followForms } from './forms.js';
 import { listen, quietly } from './guard.js';
+import { forget } from './memory.js';
 import { followNavigation, open } from './page.js';
 import { flush, resume, retry } from './send.js';
 import { settings } from './settings.js';
@@ -26,6 +28,7 @@ function depart() {
 function begin() {
   if (begun || document.prerendering || document.hidden) return;
   begun = true;
+  if (OPTIONS && !mayKeep() && !answer()) forget();
   quietly(resume);
   // Before the page view, for a refusal among the calls must leave no trace.
   calls.forEach(run);

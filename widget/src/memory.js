@@ -19,6 +19,12 @@ export const recall = () =>
     known
   ).split('.');
 
+/** What was kept while the site asked nobody: another mode must not go on with it. */
+export function forget() {
+  quietly(() => localStorage.removeItem(NAME));
+  quietly(() => (document.cookie = NAME + '=;path=/;max-age=0'));
+}
+
 /**
  * Writing throws, too, when the host has used up its quota; a cookie (of 395 days) still fits then.
  * @param {unknown} keep
