@@ -299,10 +299,11 @@ class Fold:
         found = (tuple(session.hits), left)
         if session.told == found:
             return
-        if session.told[1] != left:  # a form was sent after all, or started
-            self.changes.drop(
-                derived.SIGNALS, "session_id = $3 AND pending = 1", session.session_id
-            )
+        told, waiting = map(set, session.told)
+        if waiting == set(left) and told == set(session.hits):
+            return
+        if waiting != set(left) or not told <= set(session.hits):  # taken back, or other rules
+            self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
         session.told = found
         for pending, hits in enumerate(found):
             for hit in hits:

@@ -6,30 +6,57 @@ before it began. Hence sessions are counted by (day, day before).
 """
 
 from collections import Counter
+from typing import NamedTuple
 
 from server.project.sessions import Session, Zone
 
 Cell = tuple[str, int, str]  # name, day, key
 
 
+class Counted(NamedTuple):
+    """What the rollups count of one session; `before` is the day of the session before, or -1."""
+
+    day: int
+    before: int
+    page_views: int
+    engaged_ms: int
+    leads: int
+    channel: str
+    source: str
+    landing: str
+
+
 def cells(session: Session, zone: Zone) -> dict[Cell, int]:
     """The cells a session fills, on the day it started in the site's zone."""
-    day = zone.day(session.start_at)
-    if not session.visitor_id:  # a submission or a server's call alone is nobody's visit
-        return {("submissions", day, ""): session.leads} if session.leads else {}
-    before = day_before(session, zone)
+    counted = Counted(
+        zone.day(session.start_at),
+        day_before(session, zone),
+        session.page_views,
+        session.engaged_ms,
+        session.leads,
+        session.channel,
+        session.source,
+        session.landing,
+    )
+    return cells_of(counted, session.visitor_id)
+
+
+def cells_of(counted: Counted, visitor_id: int) -> dict[Cell, int]:
+    """The same from a row of the table, as it was written under whatever settings."""
+    day, before, page_views, engaged_ms, leads, channel, source, landing = counted
+    if not visitor_id:  # a submission or a server's call alone is nobody's visit
+        return {("submissions", day, ""): leads} if leads else {}
     found: dict[Cell, int] = {
         ("sessions", day, str(before)): 1,
-        ("page_views", day, ""): session.page_views,
-        ("engaged_ms", day, ""): session.engaged_ms,
-        ("submissions", day, ""): session.leads,
-        ("channel", day, session.channel): 1,
-        ("source", day, session.source): 1,
-        ("landing", day, session.landing): 1,
+        ("page_views", day, ""): page_views,
+        ("engaged_ms", day, ""): engaged_ms,
+        ("submissions", day, ""): leads,
+        ("channel", day, channel): 1,
+        ("source", day, source): 1,
+        ("landing", day, landing): 1,
+        ("lead_channel", day, channel): leads,
+        ("lead_landing", day, landing): leads,
     }
-    if session.leads:
-        found["lead_channel", day, session.channel] = session.leads
-        found["lead_landing", day, session.landing] = session.leads
     return {cell: value for cell, value in found.items() if value and (cell[2] or cell[1])}
 
 

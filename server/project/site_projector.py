@@ -18,12 +18,12 @@ from server.project.claims import claim_of, purposes
 from server.project.fold import Fold
 from server.project.lookup import Lookup
 from server.project.people import Population, read_parts
-from server.project.rollups import cells
+from server.project.rollups import Counted, cells_of
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT
 from server.project.seen import Seen
 from server.project.sessions import Zone
-from server.project.signals import Matcher
+from server.project.signals import Hit, Matcher
 from server.project.stages import Cause
 from server.project.subjects import PERSON, VISITOR, ordered
 from server.project.visitor import Rules, Visitor, grants
@@ -225,10 +225,23 @@ class SiteProjector:
                 visitor.step(seen, self.rules, self.people)
         finally:
             self.people.creating = True
-        for session in visitor.sessions:
-            session.written = cells(session, self.zone)
-            session.told = (tuple(session.hits), session.signals.pending())
+        await self._recall_written(reader, visitor)
         self.visitors[visitor_id] = visitor
+
+    async def _recall_written(self, reader: Reader, visitor: Visitor) -> None:
+        """What the tables hold of a visitor's sessions, under whatever settings it was written."""
+        site_id, gen = self.site.site_id, self.site.generation
+        stored = await rows.counted_sessions(reader, site_id, gen, visitor.visitor_id)
+        counted = {row[0]: cells_of(Counted._make(row[1:]), visitor.visitor_id) for row in stored}
+        hits: dict[int, tuple[list[Hit], list[Hit]]] = {}
+        for session_id, rule, seq, key, at, pending in await rows.signals(
+            reader, site_id, gen, sorted(counted)
+        ):
+            hits.setdefault(session_id, ([], []))[pending].append(Hit(rule, seq, at, key))
+        for session in visitor.sessions:
+            session.written = counted.get(session.session_id, {})
+            met, left = hits.get(session.session_id, ([], []))
+            session.told = (tuple(met), tuple(left))
 
     async def _load_people(
         self, reader: Reader, groups: dict[int, list[Seen]], again: dict[int, list[Seen]]

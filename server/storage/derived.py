@@ -123,6 +123,8 @@ def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Scrip
     Raises `Conflict` if another projector was here: the cursor is not at `old`.
     """
     started = time.perf_counter()
+    # The head first, as appending does: two nodes then never wait for each other.
+    yield Query("UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new))
     moved = yield Query(
         "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3 RETURNING seq",
         (site_id, gen, old, new),
@@ -132,7 +134,6 @@ def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Scrip
     yield from write(site_id, gen, changes)
     if changes.consequences:
         yield from entries.append(site_id, changes.consequences, Names())
-    yield Query("UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new))
     changes.seconds = time.perf_counter() - started
 
 

@@ -114,6 +114,18 @@ async def visitor_sessions(
     return [SessionRow._make(row) for row in rows]
 
 
+async def counted_sessions(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    """(session_id, day, prev_day, page_views, engaged_ms, leads, channel, source, landing) of a
+    visitor's sessions: what the rollups hold of them."""
+    return await reader.fetch(
+        "SELECT session_id, day, prev_day, page_views, engaged_ms, leads, channel, source, landing"
+        " FROM sessions WHERE site_id = $1 AND gen = $2 AND visitor_id = $3",
+        site_id,
+        gen,
+        visitor_id,
+    )
+
+
 async def signals(reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]) -> list[Row]:
     """(session_id, rule, seq, key, at, pending) of sessions."""
     found: list[Row] = []

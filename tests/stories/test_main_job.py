@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from server.ingest.payload import read_id
-from server.model import STAGE_RANK, Kind
+from server.model import STAGE_RANK, FormRule, Kind
 from server.storage.database import Database, Query, Script
 from tests.tracking import DAY, HOUR, MIN, SETTINGS, World, tracking
 
@@ -337,3 +337,27 @@ async def test_midnight_comes_on_a_busy_site_too(database: Database) -> None:
             await projector.round()
         scores = await world.rows("subjects", "score", "subject_id = 1")
         assert scores == [(5_000,)]
+
+
+async def test_changed_settings_keep_the_figures_whole(database: Database) -> None:
+    """A visitor who returns after a change of zone and purposes: what was written is taken back
+    as it was written."""
+    async with tracking(database) as world:
+        ann = world.browser()
+        await ann.view("/pricing")
+        await ann.submit("demo", email="ann@brew.example")
+        await world.project()
+        world.site = structs.replace(
+            world.site,
+            settings=structs.replace(
+                SETTINGS, zone="Pacific/Auckland", forms=(FormRule("demo", purpose="newsletter"),)
+            ),
+        )
+        world.now += 10 * MIN
+        await ann.view("/docs")
+        await world.project()
+        rows = await world.rows("rollups", "name, key, value", "value <> 0")
+        figures = {(name, key): value for name, key, value in rows}
+        assert figures["sessions", "-1"] == 1
+        assert figures["page_views", ""] == 2
+        assert ("submissions", "") not in figures
