@@ -1,7 +1,9 @@
 """The command line without a server; `tests/browser/test_demo_story.py` uses it with one."""
 
 import json
+import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("HANDRAISE_DISK_FLOOR_MB", "1")
-    return Terminal(tmp_path / "data")
+    before = os.umask(0o022)  # the command line sets its own, which is the whole process's
+    yield Terminal(tmp_path / "data")
+    os.umask(before)
 
 
 def test_a_site_and_a_token(terminal: Terminal) -> None:
