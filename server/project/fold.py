@@ -143,6 +143,7 @@ class Fold:
                     identifier.value,
                     int(claim.level),
                     claim.form,
+                    step.person_id,
                 ),
             )
 

@@ -151,10 +151,22 @@ class Population:
         self.changes = changes
         self.persons: dict[int, Person] = {}
         self.owners: dict[Identifier, tuple[int, int]] = {}  # → person, level
+        self.held: dict[int, int] = {}  # claims by seq → the person they were given to
         self.dirty: set[int] = set()
         self.creating = True  # off while a visitor is only read again
 
     def resolve(self, claim: Claim) -> int:
+        """A claim stays with whom it was given to; read again, it is not decided again."""
+        held = self.held.get(claim.seq)
+        if held in self.persons:
+            if self.creating:
+                self._learn(claim, held)
+            return held
+        person_id = self._resolve(claim)
+        self.held[claim.seq] = person_id
+        return person_id
+
+    def _resolve(self, claim: Claim) -> int:
         known = [(i, *self.owners[i]) for i in claim.ids if i in self.owners]
         if not known:
             return self._create(claim) if self.creating else 0

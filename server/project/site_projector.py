@@ -159,7 +159,9 @@ class SiteProjector:
                 fresh = {seen.seq for seen in events}
                 visitor = fold.refold(visitor, loaded.again[visitor_id], fresh)
             else:
-                fold.take(visitor, events)
+                for seen in events:  # one visitor may send many
+                    fold.take(visitor, [seen])
+                    yield
             if visitor_id:
                 self.visitors[visitor_id] = visitor
             yield
@@ -218,6 +220,9 @@ class SiteProjector:
         ]
         site_id, gen = self.site.site_id, self.site.generation
         await self.people.load_identifiers(reader, site_id, gen, claims)
+        held = await rows.claims(reader, site_id, gen, visitor_id)
+        self.people.held.update(held)
+        await self.people.load(reader, site_id, gen, set(held.values()))
         visitor = Visitor(visitor_id, granted=grants(history))
         self.people.creating = False
         try:

@@ -42,7 +42,7 @@ SESSIONS = Table(
 )
 SESSION_EVENTS = Table("session_events", "visitor_id at q seq", "session_id kind ms scroll")
 SIGNALS = Table("signals", "session_id rule seq key", "at pending")
-CLAIMS = Table("claims", "visitor_id seq type", "at value level form")
+CLAIMS = Table("claims", "visitor_id seq type", "at value level form person_id")
 SUBJECTS = Table(
     "subjects",
     "kind subject_id",

@@ -114,6 +114,17 @@ async def visitor_sessions(
     return [SessionRow._make(row) for row in rows]
 
 
+async def claims(reader: Reader, site_id: int, gen: int, visitor_id: int) -> dict[int, int]:
+    """To which person each claim of a visitor was given, by seq."""
+    rows = await reader.fetch(
+        "SELECT seq, person_id FROM claims WHERE site_id = $1 AND gen = $2 AND visitor_id = $3",
+        site_id,
+        gen,
+        visitor_id,
+    )
+    return {seq: person_id for seq, person_id in rows}
+
+
 async def counted_sessions(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
     """(session_id, day, prev_day, page_views, engaged_ms, leads, channel, source, landing) of a
     visitor's sessions: what the rollups hold of them."""

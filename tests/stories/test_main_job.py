@@ -361,3 +361,23 @@ async def test_changed_settings_keep_the_figures_whole(database: Database) -> No
         assert figures["sessions", "-1"] == 1
         assert figures["page_views", ""] == 2
         assert ("submissions", "") not in figures
+
+
+async def test_a_claim_stays_with_whom_it_was_given_to(database: Database) -> None:
+    """Evidence that grew since does not move old history when it is read again."""
+    async with tracking(database) as world:
+        one, two, three = (world.browser(number) for number in (1, 2, 3))
+        await one.send(one.event("identify", d={"email": "e1@brew.example"}))
+        await two.send(two.event("identify", d={"user_id": "u2"}))
+        both = {"user_id": "u2", "email": "e1@brew.example"}
+        await three.send(three.event("identify", d=both))
+        await world.project()
+        before = await world.rows("sessions", "visitor_id, person_id")
+        call = world.browser(4).event("identify", d={"email": "e1@brew.example"})
+        await world.send({"e": [call]}, secret=True)
+        await world.project()
+        await three.view("/pricing")
+        await world.project()
+        after = await world.rows("sessions", "visitor_id, person_id", "visitor_id > 0")
+        assert after == before
+        assert len(await world.rows("links", "person_id", "visitor_id = 3")) == 1

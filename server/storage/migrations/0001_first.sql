@@ -139,6 +139,7 @@ CREATE TABLE claims (
   value $text NOT NULL,
   level $int NOT NULL,
   form $text NOT NULL DEFAULT '',
+  person_id $int NOT NULL DEFAULT 0, -- to whom the claim was given
   PRIMARY KEY (site_id, gen, visitor_id, seq, type)
 ) $clustered;
 
