@@ -41,6 +41,7 @@ class Visit:
     steps: list[Step]
     facts: VisitFacts | None = None
     open: bool = False
+    ended: datetime | None = None  # with the reading of its last page
 
     @property
     def begun(self) -> datetime:
@@ -49,7 +50,7 @@ class Visit:
     @property
     def length(self) -> str:
         """How long it took; empty for a single moment."""
-        seconds = (self.steps[0].at - self.begun).total_seconds()
+        seconds = ((self.ended or self.steps[0].at) - self.begun).total_seconds()
         return span(seconds) if seconds >= 1 else ""
 
     @property
@@ -90,6 +91,7 @@ def visits_of(
         if item.session:
             by_session[item.session] = visit
     for visit in visits:
+        visit.ended = visit.steps[0].at  # before the reading is folded into its page
         _fold_engagement(visit)
     for visit in [visit for visit in visits if not visit.decided][:OPEN]:
         visit.open = True
