@@ -107,7 +107,8 @@ export async function flush(leaving) {
   let room = MOST_BYTES;
   let status;
   let wait = 0;
-  entitle();
+  // Another event may leave before the view does: that must not take its title too early.
+  if (ready.some(({ e }) => e == view)) entitle();
   const batch = ready.filter((one) => one.v == v && (room -= size(JSON.stringify(one.e))) > 0);
   const head = JSON.stringify({
     x: 1,
