@@ -6,29 +6,29 @@ writer task · projector task · refusals task · watch over the three
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
-import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import IO
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from server.errors import HandraiseError, Overloaded
+from server.errors import Conflict, HandraiseError, Overloaded
 from server.ingest.agents import Agents
 from server.ingest.geo import Geo
 from server.ingest.pipeline import Tools
+from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.project.projector import Projector
 from server.settings import Settings
-from server.storage.database import Database
+from server.storage import tombstones
+from server.storage.database import Database, Script
+from server.storage.folder import Folder
+from server.storage.ledger import newer
 from server.storage.migrate import migrate
 from server.storage.sqlite import SqliteDatabase
 from server.storage.writer import Writer
@@ -39,77 +39,26 @@ from server.web.health import health_routes
 from server.web.mount import api_routes, page_routes
 from server.web.problems import on_error, on_http_error
 from server.web.server_events import post_events
-from server.web.state import State, new_secret
+from server.web.state import State
 from server.web.tag import tag_routes
+
+__all__ = [
+    "Folder",
+    "Handraise",
+    "create_app",
+    "make_database",
+    "now_ms",
+    "running",
+    "sqlite_warning",
+]
 
 log = logging.getLogger("handraise")
 FLUSH_S = 1.0
-ROOM_CHECK_S = 1.0
 
 
 def now_ms() -> int:
     """UTC milliseconds: the clock of everything that is stored."""
     return time.time_ns() // 1_000_000
-
-
-class FolderInUse(HandraiseError):
-    """Another process holds the data folder."""
-
-
-class Folder:
-    """The data folder: made if missing, locked by one process, with the server's secret."""
-
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock: IO[str] | None = None
-
-    @property
-    def database(self) -> Path:
-        return self.path / "handraise.db"
-
-    @property
-    def socket(self) -> Path:
-        return self.path / "handraise.sock"
-
-    def lock(self) -> None:
-        """Raises `FolderInUse` if another process holds the folder."""
-        handle = (self.path / "handraise.lock").open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()
-            raise FolderInUse(
-                f"another Handraise works in {self.path}: stop it, or give this one --data"
-            ) from None
-        self._lock = handle
-
-    def unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
-    def secret(self) -> str:
-        """The secret in the folder, made at first start with mode 0600."""
-        path = self.path / "secret"
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(new_secret() + "\n")
-        return path.read_text("utf-8").strip()
-
-    def room(self, floor_mb: int) -> Callable[[], bool]:
-        """Whether the disk is above its floor, asked of the system once a second at most."""
-        checked, enough = 0.0, True
-
-        def has_room() -> bool:
-            nonlocal checked, enough
-            if time.monotonic() - checked > ROOM_CHECK_S:
-                checked = time.monotonic()
-                enough = shutil.disk_usage(self.path).free > floor_mb * 1_000_000
-            return enough
-
-        return has_room
 
 
 def make_database(settings: Settings, folder: Folder) -> Database:
@@ -163,8 +112,11 @@ class Handraise:
             tools=Tools(agents, Geo.open(settings.geo_database or None)),
             clock=clock,
             secret=self.folder.secret(),
+            ledger=self.folder.ledger,
             base_url=settings.public_url.rstrip("/"),
         )
+        #: Erasures that the database did not know at this start: those people are in it again.
+        self.reburied: list[Tombstone] = []
         self.asgi: ASGIApp = self._asgi()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -193,6 +145,7 @@ class Handraise:
         await self.database.open()
         await migrate(self.database)
         await self.state.reload()
+        await self._recall()
         state = self.state
         for name, work in (
             ("writer", state.writer.serve),
@@ -201,7 +154,44 @@ class Handraise:
         ):
             task = asyncio.create_task(self._watched(name, work), name=f"handraise-{name}")
             self._tasks.append(task)
+        await self._rebury()
         state.ready = True
+
+    async def _recall(self) -> None:
+        """Know everybody who was erased before the first event is taken.
+
+        The database may be an older one than the ledger (a backup was restored), and the ledger
+        may be new (the database moved here): what one lacks it gets from the other. Raises
+        `HandraiseError` where the erasure key is gone, `Conflict` where it is another one.
+        """
+        state = self.state
+        async with self.database.snapshot() as reader:
+            stored = await tombstones.load(reader)
+        listed = state.ledger.read()
+        every = [*stored, *listed]
+        key = self.folder.erasure_key(self.settings.erasure_key, needed=bool(every))
+        known = Tombstones(key)
+        if not tombstones.vouched(every, known.witness()):
+            raise Conflict(tombstones.WRONG_KEY, code="erasure_key")
+        known.add(every)
+        state.tools = state.tools._replace(tombstones=known)
+        missing = newer(listed, stored)
+        self.reburied = [t for t in missing if t.site_id != tombstones.WITNESS_SITE]
+        state.ledger.append(newer(stored, listed))
+
+    async def _rebury(self) -> None:
+        """Apply again what a restored database does not know."""
+        if not self.reburied:
+            return
+        log.warning("%d erasures are newer than this database: re-applying", len(self.reburied))
+        # Whoever is in `reburied` must be erased before the table learns of it: a crash in between
+        # then leaves them missing, and the next start begins anew.
+
+        def script() -> Script[None]:
+            yield from tombstones.vouch(self.state.tombstones.witness())
+            yield from tombstones.add_all(self.reburied)
+
+        await self.state.writer.run(script, moves=False)
 
     async def stop(self) -> None:
         """Not ready → drain what waits → close."""

@@ -106,6 +106,7 @@ class Refusal(StrEnum):
     HONEYPOT = "honeypot"  # a field no person sees was filled in
     TOO_FAST = "too_fast"  # a form sent back before a person could have read it
     TOKEN = "token"  # noqa: S105  a form token that is forged or expired
+    BAD_TOKEN = "bad_token"  # noqa: S105  an identify token that is forged, expired or another site's
     TOMBSTONE = "tombstone"  # of somebody who was erased; never told in public
     RATE = "rate"  # over the site's own limit
     UNSTORABLE = "unstorable"  # the database refused this one event

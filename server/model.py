@@ -110,6 +110,7 @@ class Flag(IntFlag):
     RESTORED = 128  # back from the browser's back/forward cache
     MUTE = 256  # counted, but notifies nobody (imports, old events)
     CUT = 512  # a value was shortened
+    BAD_TOKEN = 1024  # came with an identify token that proved nothing: kept as unsigned
 
 
 class Level(IntEnum):
@@ -176,13 +177,22 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """One tracked website. `keys` are public; `settings` are those of `settings_table`."""
+    """One tracked website.
+
+    `keys` are public; `secrets` sign its identify tokens. The newest of each goes first, and the
+    one before is as good.
+    """
 
     site_id: int
     name: str
     keys: tuple[str, ...]
     settings: "SiteSettings"
+    secrets: tuple[str, ...] = ()
     generation: int = 1
+
+    def __repr__(self) -> str:
+        """Without the secrets: whatever is shown ends up in a log."""
+        return f"Site(site_id={self.site_id}, name={self.name!r}, keys={self.keys!r})"
 
 
 class PageGroup(msgspec.Struct, frozen=True):

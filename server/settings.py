@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8787
     data: str = "data"
     database: str = ""
+    erasure_key: str = ""
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
     client_ip_header: str = "X-Forwarded-For"
@@ -37,6 +38,7 @@ HELP: dict[str, str] = {
     "port": "port to listen on; 0 picks a free one",
     "data": "folder of the database, the secret and the socket",
     "database": "empty for SQLite in the data folder, or postgresql://user@host/name",
+    "erasure_key": "64 hexadecimal digits, one key for all nodes; empty: erasure.key in the folder",
     "public_url": "address visitors reach this server at, such as https://t.yoursite.com",
     "trusted_proxies": "addresses of your proxies, comma separated; none is believed unless named",
     "client_ip_header": "the one header those proxies set with the visitor's address",

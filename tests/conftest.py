@@ -23,6 +23,7 @@ from tests.engines import (
 )
 
 MISSING = "PostgreSQL cannot start here: "
+NOT_RUN = "NOT RUN: "
 
 
 def pytest_report_header() -> str:
@@ -38,6 +39,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"PostgreSQL tests skipped: {len(reasons)} ({reason})", red=True
         )
+    for report in skipped:
+        if NOT_RUN in str(report.longrepr):
+            reason = str(report.longrepr).split(NOT_RUN)[1].strip("')\n ")
+            terminalreporter.write_line(f"{NOT_RUN}{reason}", red=True)
 
 
 @pytest.fixture(scope="session")

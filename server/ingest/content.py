@@ -16,6 +16,7 @@ from server.ingest.emails import is_reserved, normalise_email, normalise_phone, 
 from server.ingest.fields import FormData, read_form, read_traits
 from server.ingest.payload import TooComplex, decode_data, tidy
 from server.ingest.private import is_secret_name, mask_cards
+from server.ingest.signed import read_token
 from server.ingest.urls import read_url
 from server.model import Flag, FormRule, Kind, Site
 
@@ -31,15 +32,15 @@ class Content(NamedTuple):
     flags: int = 0
 
 
-def read_content(kind: Kind, raw: bytes, site: Site, url: str) -> Content | Refusal:
-    """Read the data of one event. `url` is the page it happened on."""
+def read_content(kind: Kind, raw: bytes, site: Site, now: int) -> Content | Refusal:
+    """Read the data of one event. `now` is when it came in, UTC ms."""
     if kind is Kind.PAGE_VIEW and len(raw) <= _MAX_CACHED:
         return _read_screen(raw)
     data = _data(raw)
     if isinstance(data, Refusal):
         return data
     reader = _READERS.get(kind)
-    return reader(data, site, url) if reader else Content()
+    return reader(data, site, now) if reader else Content()
 
 
 def _data(raw: bytes) -> dict[str, Any] | Refusal:
@@ -75,8 +76,8 @@ def _number(value: Any, most: int) -> int:
     return int(min(max(value, 0), most))
 
 
-def _page_view(data: dict[str, Any], site: Site, url: str) -> Content:
-    del site, url
+def _page_view(data: dict[str, Any], site: Site, now: int) -> Content:
+    del site, now
     return _screen(data)
 
 
@@ -92,8 +93,8 @@ def _screen(data: dict[str, Any]) -> Content:
     return Content(screen=screen, flags=Flag.RESTORED if data.get("b") else 0)
 
 
-def _engagement(data: dict[str, Any], site: Site, url: str) -> Content:
-    del site, url
+def _engagement(data: dict[str, Any], site: Site, now: int) -> Content:
+    del site, now
     shape = {
         "ms": _number(data.get("ms"), limits.ENGAGED_MS),
         "scroll": _number(data.get("scroll"), 100),
@@ -101,8 +102,8 @@ def _engagement(data: dict[str, Any], site: Site, url: str) -> Content:
     return Content(data=_encode(shape).decode())
 
 
-def _form_start(data: dict[str, Any], site: Site, url: str) -> Content:
-    del site, url
+def _form_start(data: dict[str, Any], site: Site, now: int) -> Content:
+    del site, now
     fields = data.get("fields")
     names = (
         [_text(f, 100) for f in fields if isinstance(f, str)] if isinstance(fields, list) else []
@@ -119,8 +120,8 @@ def form_rule(site: Site, key: str) -> FormRule | None:
     return next((rule for rule in site.settings.forms if rule.key == key), None)
 
 
-def _form_submit(data: dict[str, Any], site: Site, url: str) -> Content:
-    del url
+def _form_submit(data: dict[str, Any], site: Site, now: int) -> Content:
+    del now
     key = _text(data.get("form"))
     fields, kinds = data.get("fields"), data.get("kinds")
     read = read_form(
@@ -176,14 +177,14 @@ def _consent_proof(consent: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _form_confirm(data: dict[str, Any], site: Site, url: str) -> Content:
-    del site, url
+def _form_confirm(data: dict[str, Any], site: Site, now: int) -> Content:
+    del site, now
     return Content(data=_json({"of": _text(data.get("of"), 22)}))
 
 
-def _click(data: dict[str, Any], site: Site, url: str) -> Content:
+def _click(data: dict[str, Any], site: Site, now: int) -> Content:
     """Where a link led; the address behind mailto: and tel: is nobody's business."""
-    del site, url
+    del site, now
     href = _text(data.get("href"), limits.URL)
     page = read_url(href)
     scheme = href.partition(":")[0].lower()
@@ -195,8 +196,8 @@ def _click(data: dict[str, Any], site: Site, url: str) -> Content:
     return Content(data=_json(shape))
 
 
-def _track(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
-    del site, url
+def _track(data: dict[str, Any], site: Site, now: int) -> Content | Refusal:
+    del site, now
     name = _text(data.get("name"))
     if not name:
         return Refusal.UNPARSABLE
@@ -215,38 +216,50 @@ def _safe(value: Any) -> Any:
     return mask_cards(value) if isinstance(value, str) else value
 
 
-def _identify(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
-    """Who the visitor says they are. Reserved words (`null`, `undefined`…) join strangers."""
-    del site, url
-    ids: dict[str, str] = {}
-    for kind, normalise in _IDENTIFIERS.items():
-        given = data.get(kind)
-        if given in (None, ""):
-            continue
-        if isinstance(given, float) and given.is_integer():
-            given = int(given)
-        if isinstance(given, bool) or not isinstance(given, str | int):
-            return Refusal.RESERVED  # `{}` or `[]` as a name would join strangers
-        text = str(given)
-        if is_reserved(text):
-            return Refusal.RESERVED
-        value = normalise(text)
-        if value is None:
-            return Refusal.RESERVED
-        ids[kind] = value
-    traits = data.get("traits")
+def _identify(data: dict[str, Any], site: Site, now: int) -> Content | Refusal:
+    """Who the visitor is: proven by a token of the site's own server, or only what the page says.
+
+    What a token names goes before plain values of the same types. A bad token proves nothing, and
+    what the page says beside it counts as if there were none. No token is ever stored.
+    """
+    token, traits = data.get("token"), data.get("traits")
+    signed = {} if token in (None, "") else read_token(token, site, now)
+    bad, signed = signed is None, signed or {}
+    proven = _identifiers(signed)
+    plain = _identifiers({kind: data.get(kind) for kind in _IDENTIFIERS if kind not in signed})
+    if proven is None or plain is None:
+        return Refusal.RESERVED
     shape = {
-        "ids": ids,
+        "ids": plain | proven,
+        "proven": sorted(proven),
         "traits": read_traits(traits) if isinstance(traits, dict) else {},
-        "token": _text(data.get("token"), 2_000),
     }
     if not any(shape.values()):
-        return Refusal.UNPARSABLE
-    return Content(data=_json(shape))
+        return Refusal.BAD_TOKEN if bad else Refusal.UNPARSABLE
+    return Content(data=_json(shape), flags=Flag.BAD_TOKEN if bad else 0)
 
 
-def _consent(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
-    del site, url
+def _identifiers(given: dict[str, Any]) -> dict[str, str] | None:
+    """Identifiers as they are compared, by type; None if one is no identifier at all.
+
+    Reserved words (`null`, `undefined`…) and things that are no text would join strangers.
+    """
+    found: dict[str, str] = {}
+    for kind, value in given.items():
+        if value in (None, ""):
+            continue
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        if isinstance(whole, bool) or not isinstance(whole, str | int):
+            return None
+        known = None if is_reserved(str(whole)) else _IDENTIFIERS[kind](str(whole))
+        if known is None:
+            return None
+        found[kind] = known
+    return found
+
+
+def _consent(data: dict[str, Any], site: Site, now: int) -> Content | Refusal:
+    del site, now
     state = _text(data.get("state"), 16)
     if state not in {"granted", "denied"}:
         return Refusal.UNPARSABLE
@@ -258,9 +271,9 @@ def _consent(data: dict[str, Any], site: Site, url: str) -> Content | Refusal:
     return Content(data=_json(shape))
 
 
-def _email(data: dict[str, Any], site: Site, url: str) -> Content:
+def _email(data: dict[str, Any], site: Site, now: int) -> Content:
     """Mail events: which message, whether a person moved the pointer, what network it was."""
-    del site, url
+    del site, now
     shape = {
         "message": _text(data.get("message"), 64),
         "gesture": 1 if data.get("gesture") else None,
@@ -276,7 +289,7 @@ _IDENTIFIERS: dict[str, Callable[[str], str | None]] = {
     "phone": normalise_phone,
 }
 
-_READERS: dict[Kind, Callable[[dict[str, Any], Site, str], Content | Refusal]] = {
+_READERS: dict[Kind, Callable[[dict[str, Any], Site, int], Content | Refusal]] = {
     Kind.PAGE_VIEW: _page_view,
     Kind.ENGAGEMENT: _engagement,
     Kind.FORM_START: _form_start,

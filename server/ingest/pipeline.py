@@ -13,14 +13,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-import msgspec
-
 from server.errors import Forbidden, Refusal
 from server.ingest import limits
-from server.ingest.agents import MAX_AGENT, Agent, Agents, tidy_agent
+from server.ingest.agents import MAX_AGENT, tidy_agent
 from server.ingest.consent import WORDS, verdict
 from server.ingest.content import read_content
-from server.ingest.geo import Geo
+from server.ingest.draft import Arrival, Batch, Draft, Tools
 from server.ingest.payload import Envelope, WireEvent, read_id, read_tab, tidy
 from server.ingest.urls import host_of, is_local, read_referrer, read_url
 from server.model import (
@@ -36,101 +34,14 @@ from server.model import (
     Site,
 )
 
+__all__ = ["Arrival", "Reading", "Tools", "read_batch"]
+
 #: Plain numbers: an operation on a member of an enum costs half a microsecond.
 WEBDRIVER, SUBMISSION_ONLY = int(Flag.WEBDRIVER), int(Flag.SUBMISSION_ONLY)
+#: Events whose data may name somebody.
+NAMING_KINDS = frozenset({Kind.FORM_SUBMIT, Kind.IDENTIFY, Kind.EMAIL_OPEN, Kind.EMAIL_CLICK})
 _agent_text = lru_cache(maxsize=4_096)(tidy_agent)
 _verdict = lru_cache(maxsize=1_024)(verdict)
-
-
-class Arrival(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What the request itself tells. `address` is looked up and forgotten, never stored."""
-
-    received: int
-    door: Door = Door.COLLECT
-    user_agent: str = ""
-    origin: str = ""
-    referer: str = ""
-    address: str = ""
-    gpc: bool = False
-    own_page: bool = False  # our hosted form, known by its signed token
-    secret: bool = False  # sent with a secret token: asserted, and trusted with old times
-
-
-class Tools(NamedTuple):
-    """What reading needs besides the request: caches and data sets."""
-
-    agents: Agents
-    geo: Geo
-
-
-class Batch:
-    """A request while it is read: what all its events share."""
-
-    __slots__ = (
-        "address",
-        "agent",
-        "agent_text",
-        "arrival",
-        "consent",
-        "flags",
-        "place",
-        "refusal",
-        "sent",
-        "site",
-        "tab",
-        "tools",
-        "visitor",
-        "wire",
-    )
-
-    def __init__(self, site: Site, arrival: Arrival, wire: Envelope, tools: Tools) -> None:
-        self.site = site
-        self.arrival = arrival
-        self.wire = wire
-        self.tools = tools
-        self.sent = 0
-        self.visitor: bytes | None = None
-        self.tab: int | None = None
-        self.consent = Consent.UNKNOWN
-        self.flags = 0
-        self.agent: Agent | None = None
-        self.agent_text = ""
-        self.place = ""
-        self.refusal: Refusal | None = None  # refuses every event of the batch
-
-
-class Draft:
-    """One event while it is read."""
-
-    __slots__ = (
-        "at",
-        "batch",
-        "campaign",
-        "class_",
-        "data",
-        "event_id",
-        "flags",
-        "kind",
-        "page_view",
-        "reason",
-        "referrer",
-        "screen",
-        "title",
-        "url",
-        "wire",
-    )
-
-    def __init__(self, batch: Batch, wire: WireEvent) -> None:
-        self.batch = batch
-        self.wire = wire
-        self.flags = batch.flags
-        self.kind = Kind.PAGE_VIEW
-        self.event_id = b""
-        self.at = 0
-        self.url = self.campaign = self.referrer = self.title = self.screen = self.data = ""
-        self.page_view: bytes | None = None
-        self.class_ = Class.HUMAN
-        self.reason = ""
 
 
 class Reading(NamedTuple):
@@ -277,7 +188,8 @@ def read_page(draft: Draft) -> Refusal | None:
 
 
 def read_data(draft: Draft) -> Refusal | None:
-    content = read_content(draft.kind, bytes(draft.wire.d), draft.batch.site, draft.url)
+    batch = draft.batch
+    content = read_content(draft.kind, bytes(draft.wire.d), batch.site, batch.arrival.received)
     if isinstance(content, Refusal):
         return content
     draft.screen, draft.data = content.screen, content.data
@@ -303,6 +215,21 @@ def classify(draft: Draft) -> Refusal | None:
     return None
 
 
+def check_tombstones(draft: Draft) -> Refusal | None:
+    """Of somebody who was erased, up to that moment.
+
+    The last step: outside it cannot be told from an event that was taken, so whatever else is wrong
+    has been said before.
+    """
+    batch = draft.batch
+    tombstones, site_id = batch.tools.tombstones, batch.site.site_id
+    if site_id not in tombstones.sites:
+        return None
+    data = draft.data if draft.kind in NAMING_KINDS else ""
+    gone = tombstones.covers(site_id, draft.at, batch.visitor, data)
+    return Refusal.TOMBSTONE if gone else None
+
+
 EVENT_STEPS: tuple[Callable[[Draft], Refusal | None], ...] = (
     read_kind,
     read_event_id,
@@ -311,6 +238,7 @@ EVENT_STEPS: tuple[Callable[[Draft], Refusal | None], ...] = (
     read_page,
     read_data,
     classify,
+    check_tombstones,
 )
 
 

@@ -29,6 +29,8 @@ MEANINGS: dict[str, str] = {
     Refusal.HONEYPOT: "a form field that no person sees was filled in",
     Refusal.TOO_FAST: "a form sent back before a person could have read it",
     Refusal.TOKEN: "a form token that is forged or expired",
+    Refusal.BAD_TOKEN: "a signed identify token that is forged, expired or of another site;"
+    " identifiers beside it counted as unsigned",
     Refusal.RATE: "over this site's own limit",
     Refusal.UNSTORABLE: "the database refused this one event",
     f"{CLASSIFIED}{Class.BOT.name.lower()}": "sent by a robot; kept in the log, out of the figures",

@@ -9,7 +9,9 @@ from server.errors import NotFound
 from server.model import Site, SiteSettings
 from server.storage.database import Query, Reader, Script
 
-COLUMNS = "site_id, name, key, key_before, generation, settings"
+COLUMNS = (
+    "site_id, name, key, key_before, identify_secret, identify_secret_before, generation, settings"
+)
 
 
 def new_key() -> str:
@@ -22,8 +24,9 @@ def _site(row: tuple[Any, ...]) -> Site:
         site_id=row[0],
         name=row[1],
         keys=tuple(key for key in (row[2], row[3]) if key),
-        generation=row[4],
-        settings=msgspec.json.decode(row[5], type=SiteSettings, strict=False),
+        secrets=tuple(secret for secret in (row[4], row[5]) if secret),
+        generation=row[6],
+        settings=msgspec.json.decode(row[7], type=SiteSettings, strict=False),
     )
 
 
@@ -45,7 +48,7 @@ def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> S
     )
     yield Query("INSERT INTO heads (site_id) VALUES ($1)", (site_id,))
     yield Query("INSERT INTO cursors (site_id, gen, seq) VALUES ($1, 1, 0)", (site_id,))
-    return Site(site_id=site_id, name=name, keys=(key,), settings=settings, generation=1)
+    return Site(site_id=site_id, name=name, keys=(key,), settings=settings, secrets=(secret,))
 
 
 def change_settings(site_id: int, settings: SiteSettings) -> Script[None]:
@@ -53,6 +56,27 @@ def change_settings(site_id: int, settings: SiteSettings) -> Script[None]:
         "UPDATE sites SET settings = $2, settings_seq = settings_seq + 1 WHERE site_id = $1"
         " RETURNING settings_seq",
         (site_id, msgspec.json.encode(settings).decode()),
+    )
+    if not rows:
+        raise NotFound("no such site")
+
+
+def rotate_key(site_id: int, key: str) -> Script[None]:
+    """A new public key. The one before stays good; the one before that is nobody's from now on."""
+    rows = yield Query(
+        "UPDATE sites SET key_before = key, key = $2 WHERE site_id = $1 RETURNING site_id",
+        (site_id, key),
+    )
+    if not rows:
+        raise NotFound("no such site")
+
+
+def rotate_secret(site_id: int, secret: str) -> Script[None]:
+    """A new identify secret, by the same rule: two are good at any time."""
+    rows = yield Query(
+        "UPDATE sites SET identify_secret_before = identify_secret, identify_secret = $2"
+        " WHERE site_id = $1 RETURNING site_id",
+        (site_id, secret),
     )
     if not rows:
         raise NotFound("no such site")

@@ -4,10 +4,11 @@ from starlette.responses import Response
 
 from server.model import Site, SiteSettings
 from server.reports.shapes import iso
-from server.storage import tokens
+from server.storage import sites, tokens
 from server.web import commands
 from server.web.access import need_operator, sites_of
 from server.web.bodies import (
+    IdentifySecret,
     Link,
     MadeToken,
     NewSite,
@@ -52,9 +53,20 @@ async def add_site(call: Call) -> SiteRow:
 
 
 async def get_site(call: Call) -> SiteDetail:
-    row = _row(call.state, call.site)
+    return _detail(call.state, call.site.site_id)
+
+
+def _detail(state: State, site_id: int) -> SiteDetail:
+    """The site as it is now, after whatever the call changed."""
+    site = state.sites.by_id[site_id]
+    row = _row(state, site)
     return SiteDetail(
-        id=row.id, name=row.name, key=row.key, snippet=row.snippet, settings=call.site.settings
+        id=row.id,
+        name=row.name,
+        key=row.key,
+        key_before=next(iter(site.keys[1:]), None),
+        snippet=row.snippet,
+        settings=site.settings,
     )
 
 
@@ -63,10 +75,33 @@ async def change_settings(call: Call) -> SiteDetail:
     state, now, author = call.state, call.state.clock(), call.caller.author
     site_id = call.site.site_id
     commands.changed(call.site.settings, body)  # refused before it costs a turn
-    settings = await state.writer.run(lambda: commands.change_settings(site_id, body, author, now))
+    await state.writer.run(lambda: commands.change_settings(site_id, body, author, now))
     await state.reload()
-    row = _row(state, call.site)
-    return SiteDetail(id=row.id, name=row.name, key=row.key, snippet=row.snippet, settings=settings)
+    return _detail(state, site_id)
+
+
+async def rotate_key(call: Call) -> SiteDetail:
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    site_id, key = call.site.site_id, sites.new_key()
+    await state.writer.run(lambda: commands.rotate_key(site_id, key, author, now))
+    await state.reload()
+    return _detail(state, site_id)
+
+
+async def get_identify_secret(call: Call) -> IdentifySecret:
+    return _secret(call.site)
+
+
+async def rotate_identify_secret(call: Call) -> IdentifySecret:
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    site_id, secret = call.site.site_id, new_secret()
+    await state.writer.run(lambda: commands.rotate_secret(site_id, secret, author, now))
+    await state.reload()
+    return _secret(state.sites.by_id[site_id])
+
+
+def _secret(site: Site) -> IdentifySecret:
+    return IdentifySecret(secret=site.secrets[0], before=next(iter(site.secrets[1:]), None))
 
 
 async def add_token(call: Call) -> MadeToken:

@@ -43,8 +43,9 @@ class Sites(Shape, frozen=True, kw_only=True):
 
 
 class SiteDetail(SiteRow, frozen=True, kw_only=True):
-    """A site with its settings."""
+    """A site with its settings. `key_before` is as good as `key` until the next rotation."""
 
+    key_before: str | None
     settings: SiteSettings
 
 
@@ -125,6 +126,13 @@ class Tokens(Shape, frozen=True, kw_only=True):
 
     items: list[TokenRow]
     next: Next = None
+
+
+class IdentifySecret(Shape, frozen=True, kw_only=True):
+    """What signs identify tokens: a secret between the site's own server and this one."""
+
+    secret: str
+    before: Annotated[str | None, Meta(description="Good until the next rotation.")]
 
 
 class Link(Shape, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from server.errors import BadRequest, HandraiseError, Overloaded, Refusal, TooLa
 from server.ingest import limits
 from server.ingest.payload import Envelope, decode, inflate
 from server.ingest.pipeline import Arrival, Reading, read_batch
-from server.model import Class, Door, Site
+from server.model import Class, Door, Flag, Site
 from server.web.address import client_address
 from server.web.problems import problem_body
 from server.web.state import State
@@ -37,8 +37,7 @@ PROBLEM = (b"content-type", b"application/problem+json")
 ONE = b'{"accepted":1,"duplicates":0,"dropped":[]}'
 #: What `POST /e` looks at; the others of a browser's many headers are not worth their decoding.
 LOOKED_AT = {name.encode(): name for name in ("user-agent", "origin", "referer", "sec-gpc")}
-#: Reasons that are never told in public: they would say who was here.
-SECRET_REASONS = frozenset({Refusal.TOMBSTONE})
+BAD_TOKEN = int(Flag.BAD_TOKEN)
 
 
 class Answer(NamedTuple):
@@ -90,11 +89,16 @@ async def accept(state: State, site: Site | None, arrival: Arrival, wire: Envelo
 
 
 async def store(state: State, site: Site | None, arrival: Arrival, reading: Reading) -> Answer:
-    """Store what was read; the answer is made after the commit."""
+    """Store what was read; the answer is made after the commit.
+
+    What is of somebody erased vanishes: answered as if taken, in the time a commit takes, because
+    nobody outside may learn of an erasure.
+    """
     assert site is not None  # noqa: S101 - read_batch refuses an unknown site
-    dropped = reading.refused
+    dropped = [item for item in reading.refused if item[1] is not Refusal.TOMBSTONE]
+    vanished = len(reading.refused) - len(dropped)
     accepted = duplicates = 0
-    if reading.events:
+    if reading.events or vanished:
         seqs = await state.writer.append(site.site_id, reading.events)
         for event, seq in zip(reading.events, seqs, strict=True):
             if seq > 0:
@@ -103,15 +107,22 @@ async def store(state: State, site: Site | None, arrival: Arrival, reading: Read
                     state.refused.classified(
                         site.site_id, event.class_, event.reason, arrival.received, event.url
                     )
+                if event.flags & BAD_TOKEN:  # kept as unsigned, and the owner should know
+                    kept = _sample(arrival) | {"kept": "unsigned"}
+                    state.refused.add(site.site_id, str(Refusal.BAD_TOKEN), arrival.received, kept)
             elif seq == 0:
                 duplicates += 1
             else:
                 dropped.append((event.event_id.hex(), Refusal.UNSTORABLE))
     for _, reason in dropped:
-        sample = {"origin": arrival.origin[: limits.HEADER_ORIGIN], "door": arrival.door.name}
-        state.refused.add(site.site_id, str(reason), arrival.received, sample)
-    told = [(name, reason) for name, reason in dropped if reason not in SECRET_REASONS]
-    return Answer(accepted + len(dropped) - len(told), duplicates, told)
+        state.refused.add(site.site_id, str(reason), arrival.received, _sample(arrival))
+    for _ in range(vanished):
+        state.refused.add(site.site_id, str(Refusal.TOMBSTONE), arrival.received, None)
+    return Answer(accepted + vanished, duplicates, dropped)
+
+
+def _sample(arrival: Arrival) -> dict[str, str]:
+    return {"origin": arrival.origin[: limits.HEADER_ORIGIN], "door": arrival.door.name}
 
 
 def header_map(scope: Scope) -> dict[str, str]:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from server.errors import BadRequest, NotFound
 from server.model import Door, Event, Kind, Site, SiteSettings
-from server.storage import entries, sites
+from server.storage import audit, entries, sites
 from server.storage.database import Query, Reader, Row, Script
 from server.storage.names import Names
 from server.web.bodies import SettingsChange
@@ -43,6 +43,24 @@ def change_settings(
     entry = _decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
     yield from entries.append(site_id, [entry], Names())
     return after
+
+
+def rotate_key(site_id: int, key: str, author: str, now: int) -> Script[None]:
+    """A new public key, as a row, a decision and an audit line."""
+    yield from sites.rotate_key(site_id, key)
+    yield from _rotated(site_id, "key", author, now)
+
+
+def rotate_secret(site_id: int, secret: str, author: str, now: int) -> Script[None]:
+    """A new identify secret, which is told to nobody here."""
+    yield from sites.rotate_secret(site_id, secret)
+    yield from _rotated(site_id, "identify_secret", author, now)
+
+
+def _rotated(site_id: int, what: str, author: str, now: int) -> Script[None]:
+    yield from audit.add(site_id, author, "rotate", what, now)
+    entry = _decision(Kind.SETTINGS, {"rotated": what, "author": author}, now)
+    yield from entries.append(site_id, [entry], Names())
 
 
 def _decision(kind: Kind, said: dict[str, Any], now: int) -> Event:

@@ -1,8 +1,9 @@
 """Everything a request may use, made once by `create_app`. Nothing here is global."""
 
+import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +11,14 @@ import msgspec
 
 from server.errors import Forbidden, NotFound, Unauthorised
 from server.ingest.pipeline import Tools
+from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.model import Class, Site
 from server.project.projector import Projector
 from server.settings import Settings
-from server.storage import refusals, sites, tokens
-from server.storage.database import Database, ScriptMaker
+from server.storage import refusals, sites, tokens, tombstones
+from server.storage.database import Database, Script, ScriptMaker
+from server.storage.ledger import Ledger
 from server.storage.tokens import Token
 from server.storage.writer import Writer
 
@@ -53,10 +56,12 @@ class Refused:
         self.counts: Counter[tuple[int, str, int]] = Counter()
         self.samples: dict[tuple[int, str], list[tuple[int, str]]] = {}
 
-    def add(self, site_id: int, reason: str, now: int, sample: dict[str, Any]) -> None:
+    def add(self, site_id: int, reason: str, now: int, sample: dict[str, Any] | None) -> None:
         """Count one; `sample` holds nothing personal. Ten samples of a reason wait at most."""
         self.metrics.refused.labels(reason).inc()
         self.counts[site_id, reason, now // HOUR_MS] += 1
+        if sample is None:
+            return
         waiting = self.samples.setdefault((site_id, reason), [])
         if len(waiting) < 10:
             waiting.append((now, msgspec.json.encode(sample).decode()))
@@ -90,6 +95,7 @@ class State:
     tools: Tools
     clock: Callable[[], int]
     secret: str
+    ledger: Ledger
     sites: Sites = field(default_factory=Sites)
     tokens: dict[bytes, Token] = field(default_factory=dict)
     ready: bool = False
@@ -103,6 +109,46 @@ class State:
         async with self.database.snapshot() as reader:
             self.sites.replace(await sites.all_sites(reader))
             self.tokens = await tokens.live(reader)
+
+    @property
+    def tombstones(self) -> Tombstones:
+        """Who was erased; empty and without a key until the program has started."""
+        return self.tools.tombstones
+
+    async def bury(
+        self,
+        site_id: int,
+        marks: Sequence[bytes],
+        erased_at: int,
+        erasing: ScriptMaker | None = None,
+    ) -> Any:
+        """Let nothing of these marks (`Tombstones.mark`) in that happened up to `erased_at` (ms).
+
+        `erasing` is committed together with the tombstones; its value is returned. Raises
+        `Overloaded` and `Conflict`; a second try does no harm. The order makes a crash harmless:
+
+        1. The ledger, on the disk. From here on the next start finds the erasure missing in the
+           table and applies it again, also if nothing below happens.
+        2. Memory: whatever comes now vanishes. Between its check and the queue an event never
+           waits, so once the empty append is answered all that passed the check before is stored,
+           where `erasing` finds it. Were the table first, such an event could be stored after it.
+        3. The table and `erasing`, in one transaction: not before both does a start take the
+           erasure for done.
+        """
+        buried = [Tombstone(site_id, mark, erased_at) for mark in marks]
+        witness = self.tombstones.witness()
+        await self.writer.run(lambda: tombstones.vouch(witness), moves=False)
+        if tombstones.WITNESS_SITE not in self.tombstones.sites:  # the ledger's first line
+            buried.insert(0, Tombstone(tombstones.WITNESS_SITE, witness, 0))
+        await asyncio.to_thread(self.ledger.append, buried)
+        self.tombstones.add(buried)
+        await self.writer.append(site_id, [])
+
+        def script() -> Script[Any]:
+            yield from tombstones.add_all(buried)
+            return (yield from erasing()) if erasing else None
+
+        return await self.writer.run(script)
 
     def token_of(self, bearer: str) -> Token:
         """Raises `Unauthorised`. Tokens are found by their hash, so timing tells nothing."""

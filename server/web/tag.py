@@ -15,8 +15,12 @@ from server.web.widget import widget_file
 CACHE = "public, max-age=300, stale-while-revalidate=86400"
 
 
-def widget_config(site: Site) -> dict[str, Any]:
-    """The settings a page needs, defaults left out to keep the file small."""
+def widget_config(site: Site, key: str) -> dict[str, Any]:
+    """The settings a page needs, defaults left out to keep the file small.
+
+    `key` is the one in the page's tag. While the tag stays, so does the name under which browsers
+    keep their visitor id.
+    """
     settings = site.settings
     forms = {
         rule.key: {
@@ -29,7 +33,7 @@ def widget_config(site: Site) -> dict[str, Any]:
         }
         for rule in settings.forms
     }
-    config: dict[str, Any] = {**settings.widget, "key": site.keys[0]}
+    config: dict[str, Any] = {**settings.widget, "key": key}
     forms = {**config.pop("forms", {}), **forms}
     if settings.consent != "on":
         config["consent"] = settings.consent
@@ -58,10 +62,11 @@ def tag_routes(state: State) -> list[Route]:
         return Response(file.body, headers=headers, media_type="text/javascript")
 
     async def of_site(request: Request) -> Response:
-        site = state.sites.by_key.get(request.path_params["key"])
+        key = request.path_params["key"]
+        site = state.sites.by_key.get(key)
         if site is None:
             raise NotFound("no site has this key", code="unknown_key")
-        return answer(request, widget_config(site))
+        return answer(request, widget_config(site, key))
 
     async def plain(request: Request) -> Response:
         return answer(request, {})

@@ -1,6 +1,9 @@
 """Checklist E: identity."""
 
 import re
+import time
+
+from itsdangerous import URLSafeTimedSerializer
 
 from tests.browser.conftest import Lab
 
@@ -49,6 +52,17 @@ def test_59_identify_is_stored_on_the_visitor_of_the_past_views(lab: Lab) -> Non
     assert row["data"]["ids"] == {"email": "ann@brew.example"}
     assert row["data"]["traits"] == {"plan": "pro"}
     assert row["visitor"] == lab.row("page_view")["visitor"]
+
+
+def test_59_a_signed_token_is_passed_on_and_never_stored(lab: Lab) -> None:
+    page = lab.visit("/app")
+    said = {"site": str(lab.site.site_id), "user_id": "U-17", "exp": int(time.time()) + 3_600}
+    token = URLSafeTimedSerializer(lab.site.secrets[0], salt="identify").dumps(said)
+    page.evaluate("(token) => handraise('identify', { token })", token)
+    page.evaluate("(token) => handraise('identify', { token, user_id: 'U-17' })", token)
+    for row in lab.rows("identify", 2):
+        assert row["data"] == {"ids": {"user_id": "U-17"}, "proven": ["user_id"]}
+        assert row["visitor"] == lab.row("page_view")["visitor"]
 
 
 def test_60_somebody_else_on_the_same_browser_is_a_new_visitor(lab: Lab) -> None:

@@ -200,3 +200,42 @@ def test_a_damaged_database_is_told_in_a_sentence(terminal: Terminal) -> None:
     (terminal.data / "handraise.db").write_bytes(b"no database at all" * 500)
     assert "restore" in terminal.run("site", "list", status=1).output
     assert "✗ database" in terminal.run("doctor", status=1).output
+
+
+def test_a_key_is_shown_and_rotated(terminal: Terminal) -> None:
+    """The tag with it; the one before is named as long as it is good."""
+    made = terminal.json("site", "add", "Acme")
+    shown = terminal.json("site", "key")
+    assert shown == {"key": made["key"], "key_before": None, "snippet": made["snippet"]}
+    rotated = terminal.json("site", "key", "--rotate")
+    assert rotated["key_before"] == made["key"] != rotated["key"]
+    assert terminal.json("site", "list")["items"][0]["key"] == rotated["key"]
+    lines = terminal.run("site", "key").stdout.splitlines()
+    assert lines[0] == rotated["key"]
+    assert lines[1].strip() == rotated["snippet"]
+    assert made["key"] in lines[2]
+
+
+def test_a_secret_is_shown_and_rotated(terminal: Terminal) -> None:
+    """Alone on stdout, so that a script can take it."""
+    terminal.run("site", "add", "Acme")
+    first = terminal.json("site", "secret")
+    assert first["before"] is None
+    assert terminal.run("site", "secret").stdout == f"{first['secret']}\n"
+    second = terminal.json("site", "secret", "--rotate")
+    assert second["before"] == first["secret"]
+    result = terminal.run("site", "secret")
+    assert result.stdout == f"{second['secret']}\n"
+    assert "next rotation" in result.stderr
+    assert first["secret"] not in result.output
+
+
+def test_keys_and_secrets_belong_to_a_site(terminal: Terminal) -> None:
+    """With several sites one must be named, and only that one changes."""
+    terminal.run("site", "add", "Acme")
+    terminal.run("site", "add", "Brew")
+    for command in ("key", "secret"):
+        before = [terminal.json("site", command, "--site", name) for name in ("Acme", "Brew")]
+        assert "Brew" in terminal.run("site", command, "--rotate", status=2).output
+        assert terminal.json("site", command, "--site", "Brew", "--rotate") not in before
+        assert terminal.json("site", command, "--site", "Acme") == before[0]

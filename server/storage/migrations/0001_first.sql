@@ -10,6 +10,7 @@ CREATE TABLE sites (
   key $text NOT NULL UNIQUE,
   key_before $text UNIQUE,
   identify_secret $text NOT NULL,
+  identify_secret_before $text,
   generation $int NOT NULL DEFAULT 1,
   settings $text NOT NULL,
   settings_seq $int NOT NULL DEFAULT 0,
