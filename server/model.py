@@ -47,6 +47,8 @@ class Kind(IntEnum):
     RULESET = 76
     FORM = 77
     ERASE = 78
+    REFUSE = 79
+    DISMISS = 80
     # Consequences: what the projector decided once.
     STAGE_MOVED = 128
     CROSSED = 129
@@ -89,6 +91,7 @@ class Door(IntEnum):
     API = 3
     IMPORT = 4
     OPERATOR = 5
+    MAIL = 6  # a link in a mail we sent, opened: its token named the address
 
 
 class Consent(IntEnum):
@@ -233,6 +236,7 @@ class FormRule(msgspec.Struct, frozen=True):
     key: str
     purpose: str = "lead"  # lead, newsletter, search, login
     allow: bool = True
+    kiosk: bool = False  # one device, many people: a submission is nobody's visit
     deny: tuple[str, ...] = ()
     rename: dict[str, str] = {}
     version: str = ""

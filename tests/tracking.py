@@ -120,18 +120,22 @@ class World:
     async def derived(self) -> dict[str, list[Row]]:
         """Every derived table, for comparing one history with another."""
         tables = {
-            "sessions": "session_id, visitor_id, person_id, start_at, end_at, page_views, events,"
+            "sessions": "session_id, visitor_id, person_id, state, start_at, end_at, page_views,"
+            " events,"
             " engaged_ms, leads, landing, exit_page, source, channel",
             "session_events": "visitor_id, at, q, seq, session_id, kind, ms, scroll",
             "signals": "session_id, rule, seq, key, at, pending",
             "subjects": "kind, subject_id, score, fit, engagement, stage, first_seen, last_seen,"
             " sessions, page_views, source, channel, signals",
-            "persons": "person_id, email, name, company, level, created_at",
+            "persons": "person_id, email, name, company, level, created_at, owner, tags, standing",
             "identifiers": "type, value, person_id, level, at, seq",
             "links": "visitor_id, evidence, person_id, from_at, to_at, level, state, reason",
             "traits": "person_id, name, seq, value, level, at",
             "contributions": "kind, subject_id, line, rule, points, base, factor, at, seq",
-            "claims": "visitor_id, seq, type, value, level",
+            "claims": "seq, type, value, visitor_id, at, level, state, person_id",
+            "person_entries": "claim, seq, kind, at, person_id",
+            "stages": "person_id, seq, stage_from, stage_to, at, cause",
+            "conflicts": "seq, kind, other_id, person_id, state, at, evidence",
         }
         found = {name: await self.rows(name, columns) for name, columns in tables.items()}
         found["rollups"] = await self.rows("rollups", "name, day, key, value", "value <> 0")

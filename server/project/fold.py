@@ -1,62 +1,90 @@
-"""One projection result: the events of some visitors folded in, scores and stages judged.
+"""One projection result: the events of some visitors folded in, and the rows that follow.
 
-Everything here is computed in memory on what `projector` has loaded; nothing waits.
+Everything here is computed in memory on what `site_projector` has loaded; nothing waits. A visitor
+that is folded anew is compared with what the tables hold of it: only differences are written.
 """
 
 from collections.abc import Container, Iterator, Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from server.model import (
-    DAY_MS,
-    STAGE_RANK,
-    Door,
-    Event,
-    Flag,
-    Kind,
-    Site,
-)
+from server.model import Flag, Kind, Site
+from server.project.judging import Judge
 from server.project.people import Part, Person, Population, part_of
-from server.project.rollups import cells, change, day_before
-from server.project.rules import Ruleset
-from server.project.scoring import Receipt, score
+from server.project.rollups import Counted, cells, cells_of, change, day_before
+from server.project.scoring import score
 from server.project.seen import Seen
 from server.project.sessions import Session, Zone
-from server.project.stages import Cause, Move, consequence_id, first_stage, judge
+from server.project.stages import Cause, first_stage
 from server.project.subjects import PERSON, VISITOR, drop_subject, ordered, put_subject
-from server.project.visitor import Rules, Step, Visitor, grants, links_of
+from server.project.visitor import COOKIELESS, EventRow, Rules, Step, Visitor, grants, links_of
 from server.storage import derived
+from server.storage.database import Row
+from server.storage.derived import Changes
 
-MOVE_KINDS = {
-    "stage_moved": Kind.STAGE_MOVED,
-    "crossed": Kind.CROSSED,
-    "rearmed": Kind.REARMED,
-}
+
+class Written(NamedTuple):
+    """What the tables hold of a visitor: rows by key."""
+
+    events: dict[Row, Row]
+    sessions: dict[Row, Row]
+    signals: dict[Row, Row]
+    links: dict[Row, Row]
+    sealed_at: int = -1
+
+
+class History(NamedTuple):
+    """A visitor to fold anew: all its events in the order of rules, and what is written of it."""
+
+    events: list[Seen]
+    written: Written
+
+
+_AT = {name: index for index, name in enumerate(derived.SESSIONS.columns[2:])}
+_COUNTED = tuple(
+    _AT[name]
+    for name in (
+        "day",
+        "prev_day",
+        "page_views",
+        "engaged_ms",
+        "leads",
+        "channel",
+        "source",
+        "landing",
+        "alone",
+    )
+)
+
+
+def owner_of(session: Row) -> int:
+    """The person of a session's row."""
+    owner: int = session[_AT["person_id"]]
+    return owner
+
+
+def counted(session: Row) -> dict[tuple[str, int, str], int]:
+    """What the rollups hold of a session's row, under whatever settings it was written."""
+    row = Counted._make(session[index] for index in _COUNTED)
+    return cells_of(row, session[_AT["visitor_id"]])
 
 
 class Fold:
-    """Collects the changes of one projection result. `now` is ms."""
+    """Collects the changes of one projection result."""
 
     def __init__(
-        self,
-        site: Site,
-        ruleset: Ruleset,
-        rules: Rules,
-        people: Population,
-        now: int,
-        zone: Zone,
+        self, site: Site, rules: Rules, people: Population, judge: Judge, zone: Zone
     ) -> None:
         self.site = site
-        self.ruleset = ruleset
         self.rules = rules
         self.people = people
-        self.changes = people.changes
-        self.now = now
-        self.day = now // DAY_MS
+        self.judge = judge
+        self.changes: Changes = judge.changes
         self.zone = zone
         self.sessions: dict[int, Session] = {}  # by identity: their ids may still sink
-        self.rows: dict[tuple[int, int, int, int], tuple[Session | None, int, int, int]] = {}
+        self.rows: dict[tuple[int, int, int, int], tuple[Session | None, EventRow]] = {}
         self.visitors: dict[int, Visitor] = {}
+        self.sealed: dict[int, list[Part]] = {}  # unowned parts whose events were thinned
+        self._again: list[Written] = []
         self._later: list[tuple[Person, Cause, bool]] | None = None  # while folding anew
 
     # ------------------------------------------------------------ events
@@ -69,90 +97,80 @@ class Fold:
             step = visitor.step(seen, self.rules, self.people)
             self._record(visitor, seen, step)
 
-    def refold(self, old: Visitor, events: Sequence[Seen], fresh: Container[int]) -> Visitor:
-        """Fold a visitor anew from all its events; what it was before is taken back first.
+    def refold(
+        self, visitor_id: int, history: History, fresh: Container[int], cause: Cause | None
+    ) -> Visitor:
+        """Fold a visitor anew from all its events; what was written before is taken back first.
 
-        `fresh` are the seqs of the events that were not folded before. Only they can be causes: on
-        the way a score is half rebuilt, and judging it would arm and cross thresholds again.
+        `fresh` are the seqs of the events that were not folded before. Only they, or the decision
+        `cause`, can be causes: on the way a score is half rebuilt, and judging it would arm and
+        cross thresholds again.
         """
-        self._take_back(old)
-        visitor = Visitor(old.visitor_id, granted=grants(events))
+        self._take_back(history.written)
+        visitor = Visitor(
+            visitor_id, granted=grants(history.events), sealed_at=history.written.sealed_at
+        )
         self._later = []
-        self.take(visitor, events)
+        self.take(visitor, history.events)
         later, self._later = self._later, None
-        for person, cause, mute in later:
-            if cause.seq in fresh:
-                self.judge(person, cause, mute=mute)
-        last = max((e for e in events if e.seq in fresh), key=lambda e: e.key)
-        cause = Cause(seq=last.seq, at=last.at, q=last.q, event_id=last.event_id)
-        for person_id in sorted({s.person_id for s in visitor.sessions if s.person_id}):
-            person = self.people.persons[person_id]
-            self.judge(person, cause, mute=bool(last.flags & Flag.MUTE))
+        for person, reason, mute in later:
+            if reason.seq in fresh:
+                self.judge.judge(person, reason, mute=mute)
+        last = max(
+            (event for event in history.events if event.seq in fresh),
+            key=lambda event: event.key,
+            default=None,
+        )
+        mute = bool(last and last.flags & Flag.MUTE)
+        if last is not None:
+            cause = Cause(seq=last.seq, at=last.at, q=last.q, event_id=last.event_id)
+        owners = {s.person_id for s in (*visitor.sessions, *visitor.alone) if s.person_id}
+        for person_id in sorted(owners):
+            if cause is not None:
+                self.judge.judge(self.people.persons[person_id], cause, mute=mute)
         return visitor
 
-    def _take_back(self, old: Visitor) -> None:
-        for session in old.sessions:
-            self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
-            self.changes.rollups.update(change(session.written, {}))
-            if session.person_id in self.people.persons:
-                person = self.people.persons[session.person_id]
-                person.parts.pop(session.session_id, None)
+    def _take_back(self, written: Written) -> None:
+        self._again.append(written)
+        for session in written.sessions.values():
+            self.changes.rollups.update(change(counted(session), {}))
+            person = self.people.persons.get(owner_of(session))
+            if person is not None:
+                person.parts.pop(session[0], None)
                 person.receipt = None
-                self.people.dirty.add(session.person_id)
-            self.sessions.pop(id(session), None)
-        for at in old.uncounted:
-            self.changes.rollups["cookieless_views", self.zone.day(at), ""] -= 1
-        for table in (derived.SESSIONS, derived.SESSION_EVENTS, derived.LINKS, derived.CLAIMS):
-            self.changes.drop(table, "visitor_id = $3", old.visitor_id)
+                self.people.dirty.add(person.person_id)
+        for row in written.events.values():
+            if row[4] == COOKIELESS and row[5] == Kind.PAGE_VIEW:
+                self.changes.rollups["cookieless_views", self.zone.day(row[1]), ""] -= 1
 
     def _record(self, visitor: Visitor, seen: Seen, step: Step) -> None:
         for row in step.rows:
-            self.rows[visitor.visitor_id, row.at, row.q, row.seq] = (
-                step.session,
-                row.kind,
-                row.ms,
-                row.scroll,
-            )
+            self.rows[visitor.visitor_id, row.at, row.q, row.seq] = (step.session, row)
+            if row.place == COOKIELESS and row.kind == Kind.PAGE_VIEW:
+                self.changes.rollups["cookieless_views", self.zone.day(row.at), ""] += 1
         if visitor.visitor_id:
             self.visitors[visitor.visitor_id] = visitor
-        if step.claim is not None and step.person_id:
-            self._record_claim(visitor, step)
         session = step.session
-        if session is None:
-            if seen.kind is Kind.PAGE_VIEW and seen.flags & Flag.COOKIELESS:
-                self.changes.rollups["cookieless_views", self.zone.day(seen.at), ""] += 1
-            return
-        self.sessions[id(session)] = session
         for taken in step.taken:
             self.sessions[id(taken)] = taken
             self._join(taken)
+        if session is None:
+            return
+        self.sessions[id(session)] = session
         if session.person_id:
             self._judge_event(session, seen, step)
 
-    def _record_claim(self, visitor: Visitor, step: Step) -> None:
-        claim = step.claim
-        assert claim is not None  # noqa: S101 - by the caller
-        for identifier in claim.ids:
-            self.changes.put(
-                derived.CLAIMS,
-                (
-                    visitor.visitor_id,
-                    claim.seq,
-                    identifier.type,
-                    claim.at,
-                    identifier.value,
-                    int(claim.level),
-                    claim.form,
-                    step.person_id,
-                ),
-            )
-
     def _join(self, session: Session) -> None:
-        person = self.people.persons[session.person_id]
+        """Give a session to its person; one in quarantine counts for nobody."""
+        person = self.people.persons.get(session.person_id)
+        if person is None:
+            return
         if session.known_as != session.session_id:
             person.parts.pop(session.known_as, None)
             session.known_as = session.session_id
-        person.parts[session.session_id] = part_of(session)
+        person.parts.pop(session.session_id, None)
+        if not session.state:
+            person.parts[session.session_id] = part_of(session)
         person.receipt = None
         self.people.dirty.add(session.person_id)
 
@@ -167,13 +185,15 @@ class Fold:
         )
         self._join(session)
         opened = session.events == 1  # coming back is a signal without a hit
-        if not (step.hits or step.claim or high_intent or product or opened):
+        claim = step.claim if step.claim is not None and not session.state else None
+        if session.state or not (step.hits or claim or high_intent or product or opened):
             return
+        named = claim is not None and claim.kind is Kind.FORM_SUBMIT
         cause = Cause(
             seq=seen.seq,
             at=seen.at,
             high_intent=high_intent,
-            first_stage=first_stage(step.claim.purpose) if step.claim else "",
+            first_stage=first_stage(claim.purpose) if claim is not None and named else "",
             product_event=product,
             q=seen.q,
             event_id=seen.event_id,
@@ -182,70 +202,17 @@ class Fold:
         if self._later is not None:
             self._later.append((person, cause, mute))
         else:
-            self.judge(person, cause, mute=mute)
-
-    # ------------------------------------------------------------ scores and stages
-
-    def judge(self, person: Person, cause: Cause, *, mute: bool = False) -> None:
-        """Score a person now; moves become consequences, each decided once."""
-        self.people.dirty.add(person.person_id)
-        receipt = person.receipt = self._score(person)
-        person.standing, moves = judge(self.ruleset, person.standing, receipt, cause)
-        for move in moves:
-            self._decide(person, move, mute)
-
-    def _decide(self, person: Person, move: Move, mute: bool) -> None:
-        body = {
-            "person": person.person_id,
-            "threshold": move.threshold,
-            "number": move.number,
-            "from": move.stage_from,
-            "to": move.stage_to,
-            "score": move.score,
-            "cause": move.cause.seq,
-            "mute": mute,
-            "receipt": [
-                [line.rule, line.axis, line.points, line.base, line.factor, line.at, line.seq]
-                for line in (person.receipt.lines if person.receipt else ())
-            ],
-        }
-        name = consequence_id(
-            person.person_id, move.kind, move.threshold, move.number, move.stage_to
-        )
-        self.changes.consequences.append(
-            Event(
-                event_id=name,
-                kind=MOVE_KINDS[move.kind],
-                at=self.now,
-                received=self.now,
-                door=Door.OPERATOR,
-                data=msgspec.json.encode(body).decode(),
-            )
-        )
-        if move.kind == "stage_moved":
-            to = STAGE_RANK[move.stage_to]
-            self.changes.put(
-                derived.STAGES,
-                (
-                    person.person_id,
-                    move.cause.seq,
-                    to,
-                    STAGE_RANK[move.stage_from],
-                    move.cause.at,
-                    move.threshold,
-                ),
-            )
-            day = self.zone.day(move.cause.at)
-            self.changes.rollups["stage", day, move.stage_to] += 1
+            self.judge.judge(person, cause, mute=mute)
 
     # ------------------------------------------------------------ rows
 
     def finish(self) -> Iterator[None]:
         """Write the rows of every session, visitor and person that was touched, in small steps."""
-        for (visitor_id, at, q, seq), (owner, kind, ms, scroll) in self.rows.items():
-            session_id = owner.session_id if owner is not None else 0
+        for (visitor_id, *_), (owner, row) in self.rows.items():
+            session_id = owner.session_id if owner is not None else row.place
             self.changes.put(
-                derived.SESSION_EVENTS, (visitor_id, at, q, seq, session_id, kind, ms, scroll)
+                derived.SESSION_EVENTS,
+                (visitor_id, row.at, row.q, row.seq, session_id, row.kind, row.ms, row.scroll),
             )
         for session in self.sessions.values():
             self._put_session(session)
@@ -253,7 +220,13 @@ class Fold:
         for visitor in self.visitors.values():
             self._put_visitor(visitor)
             yield
-        for person_id in sorted(self.people.dirty):
+        for written in self._again:
+            self.changes.against(derived.SESSION_EVENTS, written.events)
+            self.changes.against(derived.SESSIONS, written.sessions)
+            self.changes.against(derived.SIGNALS, written.signals)
+            self.changes.against(derived.LINKS, written.links)
+            yield
+        for person_id in sorted(self.people.dirty & self.people.persons.keys()):
             self.put_person(self.people.persons[person_id])
             yield
         self.people.dirty.clear()
@@ -262,18 +235,17 @@ class Fold:
         now = cells(session, self.zone)
         self.changes.rollups.update(change(session.written, now))
         session.written = now
-        before = day_before(session, self.zone)
         self.changes.put(
             derived.SESSIONS,
             (
                 session.session_id,
                 session.visitor_id,
                 session.person_id,
-                0,
+                session.state,
                 session.start_at,
                 session.end_at,
                 self.zone.day(session.start_at),
-                before,
+                day_before(session, self.zone),
                 session.page_views,
                 session.events,
                 session.engaged_ms,
@@ -291,6 +263,8 @@ class Fold:
                 session.browser,
                 session.os,
                 session.language,
+                int(session.alone),
+                0,
             ),
         )
         self._put_signals(session)
@@ -303,7 +277,8 @@ class Fold:
         told, waiting = map(set, session.told)
         if waiting == set(left) and told == set(session.hits):
             return
-        if waiting != set(left) or not told <= set(session.hits):  # taken back, or other rules
+        undone = waiting != set(left) or not told <= set(session.hits)
+        if undone and (told or waiting):  # taken back, or other rules
             self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
         session.told = found
         for pending, hits in enumerate(found):
@@ -314,10 +289,15 @@ class Fold:
                 )
 
     def _put_visitor(self, visitor: Visitor) -> None:
-        parts = ordered(part_of(s) for s in visitor.sessions if not s.person_id)
+        parts = ordered(
+            (
+                *self.sealed.get(visitor.visitor_id, ()),
+                *(part_of(s) for s in visitor.sessions if not s.person_id),
+            )
+        )
         if parts:
             self.put_visitor_subject(visitor.visitor_id, parts)
-        elif visitor.sessions:
+        else:
             drop_subject(self.changes, VISITOR, visitor.visitor_id)
         for link in links_of(visitor):
             self.changes.put(
@@ -329,37 +309,40 @@ class Fold:
                     link.from_at,
                     link.to_at,
                     link.level,
-                    0,
+                    link.state,
                     link.reason,
                 ),
             )
 
     def put_visitor_subject(self, visitor_id: int, parts: list[Part]) -> None:
         """An unowned visitor is scored by the same code; it crosses nothing."""
-        receipt = score(self.ruleset, [part.hits for part in parts], {}, self.day)
+        judge = self.judge
+        receipt = score(judge.ruleset, [part.hits for part in parts], {}, judge.day)
         put_subject(
-            self.changes, VISITOR, visitor_id, parts, receipt, self.day, self.ruleset.version
+            self.changes, VISITOR, visitor_id, parts, receipt, judge.day, judge.ruleset.version
         )
 
-    def _score(self, person: Person) -> Receipt:
-        hits = [part.hits for part in person.parts.values()]
-        return score(self.ruleset, hits, person.facts(), self.day)
-
     def put_person(self, person: Person) -> None:
-        if not person.parts:
-            drop_subject(self.changes, PERSON, person.person_id)
-            return
-        receipt = person.receipt or self._score(person)
+        receipt = person.receipt or self.judge.score(person)
         person.receipt = None
         person.write(self.changes)
+        person.write_moves(self.changes, self.zone.day)
         put_subject(
             self.changes,
             PERSON,
             person.person_id,
             ordered(person.parts.values()),
             receipt,
-            self.day,
-            self.ruleset.version,
+            self.judge.day,
+            self.judge.ruleset.version,
             person.standing.stage,
             person.value("company"),
+            person.created_at,
         )
+
+    def forget(self, person: Person) -> None:
+        """Nobody has this number any more: its claims are another's, or nobody's."""
+        person.erase(self.changes, self.zone.day)
+        drop_subject(self.changes, PERSON, person.person_id)
+        self.people.persons.pop(person.person_id, None)
+        self.people.dirty.discard(person.person_id)

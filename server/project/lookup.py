@@ -8,7 +8,7 @@ import msgspec
 from server.ingest.agents import Agents
 from server.ingest.channels import touch_of
 from server.ingest.urls import groups_of, host_of, page_key
-from server.model import Consent, Door, Kind, Level, Site
+from server.model import Class, Consent, Door, Kind, Level, Site
 from server.project.seen import Seen
 from server.storage import entries
 from server.storage.database import Reader
@@ -38,12 +38,30 @@ NO_PAGE = Page("", (), "")
 NOWHERE = Arrived("", "", "", "", False, "", "")
 #: The doors whose identifiers the owner vouches for.
 ASSERTING = frozenset({Door.API, Door.IMPORT, Door.OPERATOR})
+LEVELS = {int(door): Level.ASSERTED for door in ASSERTING} | {int(Door.MAIL): Level.PROVEN}
+HUMAN = Class.HUMAN
+
+
+class Classes:
+    """What somebody decided about whole visitors and single events; else what accept said."""
+
+    def __init__(self) -> None:
+        self.visitors: dict[int, Class] = {}
+        self.events: dict[int, Class] = {}
+
+    def of(self, row: Entry) -> Class:
+        """The class of an event as it is now."""
+        if not self.visitors and not self.events:
+            return Class(row.class_) if row.class_ else HUMAN
+        found = self.events.get(row.seq, self.visitors.get(row.visitor_id or -1))
+        return Class(row.class_) if found is None else found
 
 
 class Lookup:
     """The words of one site's log. A change of the site's settings needs a new one."""
 
     def __init__(self, site: Site, agents: Agents) -> None:
+        self.classes = Classes()
         self.site = site
         self.agents = agents
         self.texts: dict[int, str] = {}
@@ -138,13 +156,30 @@ class Lookup:
             page_view=row.page_view,
             flags=row.flags,
             consent=Consent(row.consent),
-            level=Level.ASSERTED if row.door in ASSERTING else Level.CLAIMED,
+            level=LEVELS.get(row.door, Level.CLAIMED),
+            door=Door(row.door),
+            class_=self.classes.of(row),
             data=_json.decode(row.data) if row.data else {},
         )
 
     def see_all(self, rows: Sequence[Entry]) -> Iterator[Seen]:
-        """The countable events among entries: human, and not decisions or consequences."""
-        return (self.see(row) for row in rows if 0 < row.kind < 64 and row.class_ == 0)
+        """The events among entries, and what is left of claims that were erased."""
+        return (
+            self.see(row) if row.kind else _forgotten(row)
+            for row in rows
+            if row.kind < Kind.SITE_CREATED and (row.kind or row.visitor_id)
+        )
+
+
+def _forgotten(row: Entry) -> Seen:
+    """An erased claim: nothing is known but that another person was on this visitor then."""
+    return Seen(
+        seq=row.seq,
+        at=row.at or 0,
+        event_id=row.event_id,
+        kind=Kind.ERASED,
+        visitor_id=row.visitor_id or 0,
+    )
 
 
 def _remembered(function: Callable[[str], Any]) -> Callable[[str], Any]:

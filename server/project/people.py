@@ -1,36 +1,25 @@
 """Persons while the projector has them in memory: identifiers, traits, sessions, standing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from server.ingest.emails import company_domain, domain_class
-from server.model import Identifier
+from server.model import STAGES, Identifier, Kind, Level
 from server.project.claims import Claim
+from server.project.registry import Settled, Trait
+from server.project.rulings import Owned, Ruling, State
 from server.project.scoring import Receipt
 from server.project.sessions import Session
 from server.project.signals import Hit, SessionHits
 from server.project.stages import Standing
+from server.project.standing import Moved, Told, moves_of, reached, standing_of, told, with_move
 from server.storage import derived
 from server.storage import people as rows
 from server.storage.database import Reader, Row
 from server.storage.derived import Changes
 from server.storage.people import SessionRow
-
-
-class Trait(msgspec.Struct, frozen=True, gc=False):
-    """One value with where it came from."""
-
-    value: Any
-    level: int
-    at: int
-    seq: int
-
-    @property
-    def weight(self) -> tuple[int, int, int]:
-        """Stronger evidence wins, then the newer value: unsigned values never overwrite others."""
-        return (self.level, self.at, self.seq)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -70,16 +59,18 @@ def part_of(session: Session) -> Part:
 
 
 class Person:
-    """One person. `parts` are all sessions owned, on whatever visitor."""
+    """One person. `parts` are all sessions owned and not in quarantine, on whatever visitor."""
 
-    def __init__(self, person_id: int, level: int, created_at: int) -> None:
+    def __init__(self, person_id: int, level: int = 1, created_at: int = 0) -> None:
         self.person_id = person_id
         self.level = level
         self.created_at = created_at
-        self.merged_into = 0
-        self.owner = 0
+        self.owner = ""
         self.do_not_contact = 0
+        self.tags: tuple[str, ...] = ()
         self.standing = Standing()
+        self.moves: list[Moved] = []
+        self.told_moves: list[Moved] = []  # what the tables hold of them
         self.traits: dict[str, Trait] = {}
         self.identifiers: dict[Identifier, int] = {}
         self.parts: dict[int, Part] = {}
@@ -114,8 +105,31 @@ class Person:
         self.traits[name] = trait
         return True
 
+    def hear(self, one: Told) -> None:
+        """Take one decision or consequence, the next in the log."""
+        self.standing = told(self.standing, one)
+        self.moves = with_move(self.moves, one)
+        self._hear_more(one)
+
+    def hear_all(self, entries: Sequence[Told], bases: Mapping[int, int]) -> None:
+        """Everything the log says, read again: after a merge, a split or a retraction."""
+        self.standing = standing_of(entries, bases)
+        self.moves = moves_of(entries)
+        self.owner, self.do_not_contact, self.tags = "", 0, ()
+        for one in sorted(entries, key=lambda each: each.seq):
+            self._hear_more(one)
+
+    def _hear_more(self, one: Told) -> None:
+        if one.kind is Kind.OWNER:
+            self.owner = one.said.owner
+        elif one.kind is Kind.DO_NOT_CONTACT:
+            self.do_not_contact = int(one.said.on)
+        elif one.kind is Kind.TAG:
+            kept = (set(self.tags) | set(one.said.add)) - set(one.said.remove)
+            self.tags = tuple(sorted(kept))
+
     def write(self, changes: Changes) -> None:
-        """The person's own row, and the words to find it by."""
+        """The person's own row, the words to find it by, and its moves."""
         email, name = self.email, self.value("name")
         domain = company_domain(email) if email else ""
         changes.put(
@@ -128,15 +142,41 @@ class Person:
                 domain,
                 self.level,
                 self.created_at,
-                self.merged_into,
                 self.owner,
                 self.do_not_contact,
+                "\n".join(self.tags),
                 msgspec.json.encode(self.standing).decode(),
             ),
         )
         changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
         for word in words(email, name, domain):
             changes.put(derived.PERSON_WORDS, (word, self.person_id))
+
+    def write_moves(self, changes: Changes, day: Callable[[int], int]) -> None:
+        """The stages, and what daily figures count of them: each once, on its first day."""
+        if self.moves == self.told_moves:
+            return
+        rows = [
+            {row[:3]: row for row in _stage_rows(self.person_id, moves)}
+            for moves in (self.told_moves, self.moves)
+        ]
+        changes.replace(derived.STAGES, *rows)
+        for sign, moves in ((-1, self.told_moves), (1, self.moves)):
+            for stage, at in reached(moves).items():
+                changes.rollups["stage", day(at), STAGES[stage]] += sign
+        self.told_moves = list(self.moves)
+
+    def erase(self, changes: Changes, day: Callable[[int], int]) -> None:
+        """No rows of a person who is nobody any more."""
+        self.moves = []
+        self.write_moves(changes, day)
+        changes.remove(derived.PERSONS, (self.person_id,))
+        changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
+
+
+def _stage_rows(person_id: int, moves: Sequence[Moved]) -> Iterator[Row]:
+    for move in moves:
+        yield (person_id, move.seq, move.stage_to, move.stage_from, move.at, move.cause)
 
 
 def words(email: str, name: str, domain: str) -> set[str]:
@@ -147,99 +187,14 @@ def words(email: str, name: str, domain: str) -> set[str]:
 class Population:
     """Everybody a projection result touches. Implements `visitor.People`."""
 
-    def __init__(self, changes: Changes) -> None:
-        self.changes = changes
+    def __init__(self) -> None:
         self.persons: dict[int, Person] = {}
-        self.owners: dict[Identifier, tuple[int, int]] = {}  # → person, level
-        self.held: dict[int, int] = {}  # claims by seq → the person they were given to
+        self.rulings: dict[int, Ruling] = {}  # by claim
         self.dirty: set[int] = set()
-        self.creating = True  # off while a visitor is only read again
 
-    def resolve(self, claim: Claim) -> int:
-        """A claim stays with whom it was given to; read again, it is not decided again."""
-        held = self.held.get(claim.seq)
-        if held in self.persons:
-            if self.creating:
-                self._learn(claim, held)
-            return held
-        person_id = self._resolve(claim)
-        self.held[claim.seq] = person_id
-        return person_id
-
-    def _resolve(self, claim: Claim) -> int:
-        known = [(i, *self.owners[i]) for i in claim.ids if i in self.owners]
-        if not known:
-            return self._create(claim) if self.creating else 0
-        # Two known persons in one event are never joined: the stronger identifier keeps it.
-        _, person_id, _ = max(known, key=lambda found: found[2])
-        if self.creating:
-            self._refuse_others(claim, person_id, {p for _, p, _ in known if p != person_id})
-            self._learn(claim, person_id)
-        return person_id
-
-    def _create(self, claim: Claim) -> int:
-        person = Person(claim.seq, int(claim.level), claim.at)
-        self.persons[person.person_id] = person
-        self._learn(claim, person.person_id)
-        return person.person_id
-
-    def _learn(self, claim: Claim, person_id: int) -> None:
-        person = self.persons[person_id]
-        person.receipt = None
-        level = int(claim.level)
-        person.level = max(person.level, level)
-        for identifier in claim.ids:
-            owner, known = self.owners.get(identifier, (person_id, 0))
-            if owner != person_id or known >= level:
-                continue
-            self.owners[identifier] = (person_id, level)
-            person.identifiers[identifier] = level
-            self.changes.put(
-                derived.IDENTIFIERS,
-                (identifier.type, identifier.value, person_id, level, claim.at, claim.seq),
-            )
-        for name, value in claim.traits.items():
-            if name != "email":
-                person.learn(name, Trait(value, level, claim.at, claim.seq))
-                self.changes.put(
-                    derived.TRAITS,
-                    (
-                        person_id,
-                        name[:200],
-                        claim.seq,
-                        msgspec.json.encode(value).decode(),
-                        type(value).__name__,
-                        level,
-                        claim.at,
-                    ),
-                )
-        self.dirty.add(person_id)
-
-    def _refuse_others(self, claim: Claim, person_id: int, others: set[int]) -> None:
-        for other in sorted(others):
-            evidence = msgspec.json.encode({"ids": [[i.type, i.value] for i in claim.ids]})
-            self.changes.put(
-                derived.CONFLICTS,
-                (claim.seq, "two_persons", other, person_id, 0, claim.at, evidence.decode()),
-            )
-
-    # ------------------------------------------------------------ reading back
-
-    async def load_identifiers(
-        self, reader: Reader, site_id: int, gen: int, claims: list[Claim]
-    ) -> None:
-        """Who owns the identifiers of these claims, with those persons."""
-        wanted = {i for claim in claims for i in claim.ids} - self.owners.keys()
-        values = sorted({i.value for i in wanted})
-        if values:
-            for kind, value, person_id, level, _at, _seq in await rows.identifiers(
-                reader, site_id, gen, values
-            ):
-                if Identifier(kind, value) in wanted:
-                    self.owners[Identifier(kind, value)] = (person_id, level)
-        await self.load(
-            reader, site_id, gen, {self.owners[i][0] for i in wanted & self.owners.keys()}
-        )
+    def ruling(self, claim: Claim) -> Ruling:
+        """What identity made of a claim; one that nobody settled gives nothing."""
+        return self.rulings.get(claim.seq, NOBODY)
 
     async def load(self, reader: Reader, site_id: int, gen: int, person_ids: set[int]) -> None:
         """Persons not in memory yet."""
@@ -248,12 +203,59 @@ class Population:
             if row is not None:
                 self.persons[person_id] = await _read_person(reader, site_id, gen, person_id, row)
 
+    def settle(self, settled: Settled) -> None:
+        """Names, traits and standing of everybody whom new claims and decisions concern."""
+        identity = settled.identity
+        self.rulings.update(identity.rulings)
+        for person_id in settled.after - self.persons.keys():
+            self.persons[person_id] = Person(person_id)
+        mine = {person_id: ([], [], []) for person_id in settled.after}  # type: dict[int, _Facts]
+        for identifier, owned in identity.owners.items():
+            if owned.person_id in mine:
+                mine[owned.person_id][0].append((identifier, owned))
+        for seq, ruling in identity.rulings.items():
+            if ruling.person_id in mine:
+                mine[ruling.person_id][1].append((settled.claims[seq], ruling))
+        for one in settled.said:
+            ruling_ = identity.rulings.get(one.claim)
+            if ruling_ is not None and ruling_.person_id in mine:
+                mine[ruling_.person_id][2].append(one)
+        for person_id, facts in mine.items():
+            _tell(self.persons[person_id], facts, identity.bases)
+            self.dirty.add(person_id)
+
+
+NOBODY = Ruling(0, State.VOID, Level.CLAIMED)
+_Facts = tuple[list[tuple[Identifier, Owned]], list[tuple[Claim, Ruling]], list[Told]]
+
+
+def _tell(person: Person, facts: _Facts, bases: Mapping[int, int]) -> None:
+    names, claims, said = facts
+    person.receipt = None
+    names.sort(key=lambda one: (one[1].at, one[1].seq))
+    person.identifiers = {identifier: int(owned.level) for identifier, owned in names}
+    person.level = max((int(owned.level) for _, owned in names), default=1)
+    counting = [claim for claim, ruling in claims if ruling.state <= State.QUARANTINED]
+    person.created_at = min((claim.at for claim in counting), default=person.created_at)
+    person.traits = {}
+    for claim, ruling in claims:
+        if ruling.state is State.ACTIVE:
+            for name, value in claim.traits.items():
+                if name != "email":
+                    person.learn(name, Trait(value, int(claim.level), claim.at, claim.seq))
+    person.hear_all(said, bases)
+
 
 async def _read_person(reader: Reader, site_id: int, gen: int, person_id: int, row: Row) -> Person:
-    person = Person(person_id, row[4], row[5])
-    person.merged_into, person.owner, person.do_not_contact = row[6], row[7], row[8]
-    person.standing = msgspec.json.decode(row[9], type=Standing) if row[9] else Standing()
-    for kind, value, level, _at, _seq in await rows.identifiers_of(reader, site_id, gen, person_id):
+    person = Person(person_id, row[0], row[1])
+    person.owner, person.do_not_contact = row[2], row[3]
+    person.tags = tuple(row[4].split("\n")) if row[4] else ()
+    person.standing = msgspec.json.decode(row[5], type=Standing) if row[5] else Standing()
+    moves = await rows.stages(reader, site_id, gen, person_id)
+    person.moves = [Moved(*move) for move in moves]
+    person.told_moves = list(person.moves)
+    found = await rows.identifiers_of(reader, site_id, gen, person_id)
+    for kind, value, level, _at, _seq in sorted(found, key=lambda one: (one[3], one[4])):
         person.identifiers[Identifier(kind, value)] = level
     for name, seq, value, _type, level, at in await rows.traits(reader, site_id, gen, person_id):
         person.learn(name, Trait(msgspec.json.decode(value), level, at, seq))

@@ -24,6 +24,7 @@ class Counted(NamedTuple):
     channel: str
     source: str
     landing: str
+    alone: int = 0
 
 
 def cells(session: Session, zone: Zone) -> dict[Cell, int]:
@@ -37,14 +38,15 @@ def cells(session: Session, zone: Zone) -> dict[Cell, int]:
         session.channel,
         session.source,
         session.landing,
+        int(session.alone),
     )
     return cells_of(counted, session.visitor_id)
 
 
 def cells_of(counted: Counted, visitor_id: int) -> dict[Cell, int]:
     """The same from a row of the table, as it was written under whatever settings."""
-    day, before, page_views, engaged_ms, leads, channel, source, landing = counted
-    if not visitor_id:  # a submission or a server's call alone is nobody's visit
+    day, before, page_views, engaged_ms, leads, channel, source, landing, alone = counted
+    if alone or not visitor_id:  # a submission or a server's call alone is nobody's visit
         return {("submissions", day, ""): leads} if leads else {}
     found: dict[Cell, int] = {
         ("sessions", day, str(before)): 1,

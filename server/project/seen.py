@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from server.model import Consent, Flag, Kind, Level
+from server.model import Class, Consent, Door, Flag, Kind, Level
 
 Key = tuple[int, int, bytes]
 
@@ -38,12 +38,19 @@ class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     flags: int = 0
     consent: Consent = Consent.UNKNOWN
     level: Level = Level.CLAIMED
+    door: Door = Door.COLLECT
+    class_: Class = Class.HUMAN
     data: dict[str, Any] = {}
 
     @property
     def key(self) -> Key:
         """The order of all rules: (at, q, event id)."""
         return (self.at, self.q, self.event_id)
+
+    @property
+    def human(self) -> bool:
+        """Robots, the owner's own machines and tests are in no figure."""
+        return self.class_ is Class.HUMAN
 
     @property
     def counts(self) -> bool:

@@ -64,6 +64,7 @@ class Session:
     """One session while its visitor is in memory."""
 
     __slots__ = (
+        "alone",
         "browser",
         "campaign",
         "channel",
@@ -94,6 +95,7 @@ class Session:
         "signals",
         "source",
         "start_at",
+        "state",
         "submitted",
         "told",
         "utm",
@@ -107,6 +109,8 @@ class Session:
         self.person_id = 0
         self.evidence = 0  # seq of the claim that made it owned
         self.level = 0
+        self.state = 0  # 1: quarantined, shown but not scored
+        self.alone = False  # one submission of which no visit is known
         self.reason = ""
         self.start_at = self.end_at = seen.at
         self.prev_start = prev_start  # of the visitor's session before, -1 if none

@@ -9,29 +9,32 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from server.errors import Conflict, Overloaded
 from server.ingest.agents import Agents
-from server.model import DAY_MS, Site
-from server.project.claims import claim_of, purposes
+from server.model import DAY_MS, Class, Kind, Site
+from server.project.claims import purposes
 from server.project.fold import Fold
-from server.project.lookup import Lookup
+from server.project.judging import Judge
+from server.project.loading import Batch, Loaded, Loader
+from server.project.lookup import Classes, Lookup
 from server.project.people import Population, read_parts
-from server.project.rollups import Counted, cells_of
+from server.project.registry import IDENTITY, Settled
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT
-from server.project.seen import Seen
+from server.project.rulings import State
 from server.project.sessions import Zone
-from server.project.signals import Hit, Matcher
+from server.project.signals import Matcher
 from server.project.stages import Cause
+from server.project.standing import Told
 from server.project.subjects import PERSON, VISITOR, ordered
-from server.project.visitor import Rules, Visitor, grants
+from server.project.visitor import Rules, Visitor
 from server.storage import derived, entries
+from server.storage import identities as names
 from server.storage import people as rows
 from server.storage.database import Database, Reader
 from server.storage.derived import Changes
-from server.storage.entries import Entry
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.projector")
@@ -45,16 +48,6 @@ SLICE_S = 0.001
 VISITORS_KEPT = 4_000
 PERSONS_KEPT = 4_000
 DUE_BATCH = 200
-
-
-class Loaded(NamedTuple):
-    """One batch, with everything needed to fold it in memory."""
-
-    cursor: int
-    last: int
-    passed: int
-    groups: list[tuple[int, list[Seen]]]  # visitor and its events, in the order of rules
-    again: dict[int, list[Seen]]  # visitors to fold anew, with all their events
 
 
 async def sliced(steps: Iterable[T], pause: Pause) -> list[T]:
@@ -80,16 +73,23 @@ class SiteProjector:
         agents: Agents,
         clock: Callable[[], int],
         ruleset: Ruleset = DEFAULT,
+        *,
+        gen: int = 0,
     ) -> None:
         self.site = site
         self.database = database
         self.writer = writer
         self.clock = clock
         self.ruleset = ruleset
+        self.gen = gen or site.generation
+        self.decides = self.gen == site.generation  # another generation only reads the log again
         self.lookup = Lookup(site, agents)
         settings = site.settings
         self.rules = Rules(
-            Matcher(ruleset, settings.page_groups), settings, purposes(settings.forms)
+            Matcher(ruleset, settings.page_groups),
+            settings,
+            purposes(settings.forms),
+            frozenset(form.key for form in settings.forms if form.kiosk),
         )
         self.zone = Zone(settings.zone)
         self.batch = self.most = BATCH_LEAST
@@ -102,19 +102,19 @@ class SiteProjector:
         """Drop everything in memory: it is read again from the tables."""
         self.cursor = -1
         self.visitors: dict[int, Visitor] = {}
-        self.people = Population(Changes())
+        self.people = Population()
 
     # ------------------------------------------------------------ one batch
 
-    async def advance(self, pause: Pause) -> int:
-        """Project the next entries; how many, 0 at the head of the log.
+    async def advance(self, pause: Pause, until: int | None = None) -> int:
+        """Project the next entries, none after `until`; how many, 0 at the head of the log.
 
         An entry that cannot be projected must not stop the ones behind it: after a failure entries
         go one by one, and the one that fails alone is passed over, logged and counted.
         """
         self._trim()
         try:
-            passed = await self._advance(pause)
+            passed = await self._advance(pause, until)
         except (Overloaded, Conflict, asyncio.CancelledError):
             self.forget()
             raise
@@ -122,53 +122,102 @@ class SiteProjector:
             self.forget()
             if self.batch > 1:
                 self.batch = 1
-                return await self.advance(pause)
+                return await self.advance(pause, until)
             return await self._pass_over()
         self.batch = min(self.batch * 2, self.most)
         return passed
 
-    async def _advance(self, pause: Pause) -> int:
+    async def _advance(self, pause: Pause, until: int | None) -> int:
+        fold = self._fold()
         async with self.database.snapshot() as reader:
-            loaded = await self._load(reader, pause)
+            loaded = await self._load(reader, fold, pause, until)
         if loaded is None:
             return 0
-        fold = self._fold()
         await sliced(self._take(fold, loaded), pause)
         await sliced(fold.finish(), pause)
-        await self._write(loaded.cursor, loaded.last, fold.changes)
-        self.cursor = loaded.last
-        return loaded.passed
+        await self._write(self.cursor, loaded.batch.last, fold.changes)
+        self.cursor = loaded.batch.last
+        return loaded.batch.passed
 
     async def _pass_over(self) -> int:
         """Move the cursor behind the entry that fails alone."""
         async with self.database.snapshot() as reader:
-            cursor = await rows.cursor(reader, self.site.site_id, self.site.generation)
+            cursor = await rows.cursor(reader, self.site.site_id, self.gen)
         log.exception("entry %d of site %d cannot be projected", cursor + 1, self.site.site_id)
         await self._write(cursor, cursor + 1, Changes())
         self.passed_over += 1
         return 1
 
     def _fold(self) -> Fold:
-        self.people.changes = Changes()
-        return Fold(self.site, self.ruleset, self.rules, self.people, self.clock(), self.zone)
+        changes, now = Changes(), self.clock()
+        judge = Judge(self.ruleset, changes, now, self.people.dirty, decides=self.decides)
+        return Fold(self.site, self.rules, self.people, judge, self.zone)
 
     def _take(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
-        for visitor_id, events in loaded.groups:
-            visitor = self.visitors.get(visitor_id) or Visitor(visitor_id)
+        batch, settled = loaded.batch, loaded.settled
+        if settled is not None:
+            for person_id in sorted((settled.before - settled.after) & self.people.persons.keys()):
+                fold.forget(self.people.persons[person_id])
+            self.people.settle(settled)
+        for one in batch.said:
+            self._hear(fold, settled, one)
+        yield from self._take_events(fold, loaded)
+        if settled is not None and batch.doubts is not None:
+            self._doubt(fold, settled)
+
+    def _take_events(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
+        batch, cause = loaded.batch, _decided(loaded.batch)
+        for visitor_id, events in batch.groups.items():
             if visitor_id in loaded.again:
-                fresh = {seen.seq for seen in events}
-                visitor = fold.refold(visitor, loaded.again[visitor_id], fresh)
-            else:
-                for seen in events:  # one visitor may send many
-                    fold.take(visitor, [seen])
-                    yield
+                continue
+            visitor = self.visitors.get(visitor_id) or Visitor(visitor_id)
+            for seen in events:  # one visitor may send many
+                fold.take(visitor, [seen])
+                yield
+            if visitor_id:
+                self.visitors[visitor_id] = visitor
+        for visitor_id, history in loaded.again.items():
+            fresh = {seen.seq for seen in batch.groups.get(visitor_id, ())}
+            visitor = fold.refold(visitor_id, history, fresh if visitor_id else (), cause)
             if visitor_id:
                 self.visitors[visitor_id] = visitor
             yield
 
+    def _hear(self, fold: Fold, settled: Settled | None, one: Told) -> None:
+        """A decision or consequence about somebody whose claims stay as they are."""
+        if settled is not None and one.claim in settled.identity.rulings:
+            return  # heard with everything else that was said of them
+        ruling = self.people.rulings.get(one.claim)
+        person_id = ruling.person_id if ruling is not None else 0
+        row = (one.claim, one.seq, int(one.kind), one.at, person_id)
+        fold.changes.put(derived.PERSON_ENTRIES, row)
+        person = self.people.persons.get(person_id)
+        if person is not None:
+            person.hear(one)
+            self.people.dirty.add(person_id)
+
+    def _doubt(self, fold: Fold, settled: Settled) -> None:
+        """What was told of these persons may never have been so."""
+        rulings = settled.identity.rulings
+        said: dict[int, list[Told]] = {}
+        for one in settled.said:
+            ruling = rulings.get(one.claim)
+            said.setdefault(ruling.person_id if ruling else 0, []).append(one)
+        for person_id, told in said.items():
+            forms = [
+                claim.purpose
+                for seq, claim in settled.claims.items()
+                if rulings[seq].person_id == person_id
+                and rulings[seq].state is State.ACTIVE
+                and claim.kind is Kind.FORM_SUBMIT
+            ]
+            person = self.people.persons.get(person_id)
+            fold.judge.retract(person, told, forms, settled.identity.bases)
+
     async def _write(self, old: int, new: int, changes: Changes) -> None:
-        site_id, gen = self.site.site_id, self.site.generation
-        script = lambda: derived.apply(site_id, gen, old, new, changes)  # noqa: E731
+        site_id, gen = self.site.site_id, self.gen
+        decides = self.decides
+        script = lambda: derived.apply(site_id, gen, old, new, changes, decides=decides)  # noqa: E731
         await self.writer.run(script, moves=bool(changes.consequences))
         if changes.seconds > WRITING_S:
             self.long_turns += 1
@@ -178,95 +227,25 @@ class SiteProjector:
 
     # ------------------------------------------------------------ loading
 
-    async def _load(self, reader: Reader, pause: Pause) -> Loaded | None:
-        site_id, gen = self.site.site_id, self.site.generation
+    async def _load(
+        self, reader: Reader, fold: Fold, pause: Pause, until: int | None
+    ) -> Loaded | None:
+        site_id, gen = self.site.site_id, self.gen
         if self.cursor < 0:
             self.cursor = await rows.cursor(reader, site_id, gen)
-        batch = await entries.after(reader, site_id, self.cursor, self.batch)
-        if not batch:
+            await self._read_classes(reader)
+        found = await entries.after(reader, site_id, self.cursor, self.batch)
+        found = [entry for entry in found if until is None or entry.seq <= until]
+        if not found:
             return None
-        await self.lookup.prepare(reader, batch)
-        groups: dict[int, list[Seen]] = {}
-        for seen in await sliced(self.lookup.see_all(batch), pause):
-            groups.setdefault(seen.visitor_id, []).append(seen)
-        for visitor_id in groups:
-            # A visitor's id is the seq of its first entry: past the cursor it has no history.
-            if 0 < visitor_id <= self.cursor and visitor_id not in self.visitors:
-                await self._load_visitor(reader, visitor_id)
-        again = {}
-        for visitor_id, events in groups.items():
-            events.sort(key=lambda seen: seen.key)
-            known = self.visitors.get(visitor_id)
-            if known is not None and any(known.needs_refold(seen) for seen in events):
-                history = await self._history(reader, visitor_id)
-                again[visitor_id] = sorted((*history, *events), key=lambda seen: seen.key)
-        await self._load_people(reader, groups, again)
-        return Loaded(self.cursor, batch[-1].seq, len(batch), list(groups.items()), again)
+        loader = Loader(site_id, gen, self.lookup, self.rules, self.visitors, self.people)
+        return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, pause))
 
-    async def _history(self, reader: Reader, visitor_id: int) -> list[Seen]:
-        found: list[Entry] = await entries.of_visitor(
-            reader, self.site.site_id, self.site.generation, visitor_id
-        )
-        await self.lookup.prepare(reader, found)
-        return sorted(self.lookup.see_all(found), key=lambda seen: seen.key)
-
-    async def _load_visitor(self, reader: Reader, visitor_id: int) -> None:
-        """Fold a visitor's history again, as it stands in the tables."""
-        history = await self._history(reader, visitor_id)
-        claims = [
-            claim
-            for seen in history
-            if (claim := claim_of(seen, self.rules.purpose(seen.data.get("form", ""))))
-        ]
-        site_id, gen = self.site.site_id, self.site.generation
-        await self.people.load_identifiers(reader, site_id, gen, claims)
-        held = await rows.claims(reader, site_id, gen, visitor_id)
-        self.people.held.update(held)
-        await self.people.load(reader, site_id, gen, set(held.values()))
-        visitor = Visitor(visitor_id, granted=grants(history))
-        self.people.creating = False
-        try:
-            for seen in history:
-                visitor.step(seen, self.rules, self.people)
-        finally:
-            self.people.creating = True
-        await self._recall_written(reader, visitor)
-        self.visitors[visitor_id] = visitor
-
-    async def _recall_written(self, reader: Reader, visitor: Visitor) -> None:
-        """What the tables hold of a visitor's sessions, under whatever settings it was written."""
-        site_id, gen = self.site.site_id, self.site.generation
-        stored = await rows.counted_sessions(reader, site_id, gen, visitor.visitor_id)
-        counted = {row[0]: cells_of(Counted._make(row[1:]), visitor.visitor_id) for row in stored}
-        hits: dict[int, tuple[list[Hit], list[Hit]]] = {}
-        for session_id, rule, seq, key, at, pending in await rows.signals(
-            reader, site_id, gen, sorted(counted)
-        ):
-            hits.setdefault(session_id, ([], []))[pending].append(Hit(rule, seq, at, key))
-        for session in visitor.sessions:
-            session.written = counted.get(session.session_id, {})
-            met, left = hits.get(session.session_id, ([], []))
-            session.told = (tuple(met), tuple(left))
-
-    async def _load_people(
-        self, reader: Reader, groups: dict[int, list[Seen]], again: dict[int, list[Seen]]
-    ) -> None:
-        """Everybody whom these events name, and every owner of these visitors."""
-        site_id, gen = self.site.site_id, self.site.generation
-        every = [seen for events in (*groups.values(), *again.values()) for seen in events]
-        claims = [
-            claim
-            for seen in every
-            if (claim := claim_of(seen, self.rules.purpose(seen.data.get("form", ""))))
-        ]
-        await self.people.load_identifiers(reader, site_id, gen, claims)
-        owners = {
-            session.person_id
-            for visitor_id in groups
-            if visitor_id in self.visitors
-            for session in self.visitors[visitor_id].sessions
-        }
-        await self.people.load(reader, site_id, gen, owners)
+    async def _read_classes(self, reader: Reader) -> None:
+        classes = Classes()
+        for kind, target, class_, _seq in await names.classes(reader, self.site.site_id, self.gen):
+            (classes.events if kind else classes.visitors)[target] = Class(class_)
+        self.lookup.classes = classes
 
     def _trim(self) -> None:
         """Forget the visitors and persons kept longest, between batches."""
@@ -274,7 +253,7 @@ class SiteProjector:
             for visitor_id in list(self.visitors)[: VISITORS_KEPT // 3]:
                 del self.visitors[visitor_id]
         if len(self.people.persons) > PERSONS_KEPT:
-            self.people = Population(Changes())
+            self.people = Population()
             self.visitors.clear()
 
     # ------------------------------------------------------------ midnight
@@ -282,10 +261,11 @@ class SiteProjector:
     async def refresh_due(self) -> int:
         """Score again the subjects whose score changed with the day; how many."""
         self._trim()
-        site_id, gen = self.site.site_id, self.site.generation
+        site_id, gen = self.site.site_id, self.gen
         async with self.database.snapshot() as reader:
             if self.cursor < 0:
                 self.cursor = await rows.cursor(reader, site_id, gen)
+                await self._read_classes(reader)
             due = await rows.due(reader, site_id, gen, self.clock() // DAY_MS, DUE_BATCH)
             if not due:
                 return 0
@@ -294,11 +274,11 @@ class SiteProjector:
             for kind, subject_id in due:
                 if kind == VISITOR:
                     await self._refresh_visitor(reader, fold, subject_id)
-        midnight = fold.day * DAY_MS
+        midnight = fold.judge.day * DAY_MS
         for kind, subject_id in due:
             person = self.people.persons.get(subject_id) if kind == PERSON else None
             if person is not None:
-                fold.judge(person, Cause(seq=0, at=midnight))
+                fold.judge.judge(person, Cause(seq=0, at=midnight))
         try:
             for _ in fold.finish():
                 continue
@@ -309,8 +289,18 @@ class SiteProjector:
         return len(due)
 
     async def _refresh_visitor(self, reader: Reader, fold: Fold, visitor_id: int) -> None:
-        site_id, gen = self.site.site_id, self.site.generation
+        site_id, gen = self.site.site_id, self.gen
         sessions = await rows.visitor_sessions(reader, site_id, gen, visitor_id)
         if sessions:
             parts = await read_parts(reader, site_id, gen, sessions)
             fold.put_visitor_subject(visitor_id, ordered(parts.values()))
+
+
+def _decided(batch: Batch) -> Cause | None:
+    """The decision that is the cause of what is found out by folding visitors anew."""
+    found = [one for one in batch.said if one.kind in IDENTITY]
+    if not found:
+        return None
+    last = max(found, key=lambda one: one.seq)
+    reason = "released" if last.kind is Kind.RELEASE else last.kind.word
+    return Cause(seq=last.seq, at=last.at, reason=reason)

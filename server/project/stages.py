@@ -18,6 +18,8 @@ from server.project.scoring import Receipt
 Key: TypeAlias = tuple[int, int, bytes]
 
 _MQL, _PQL, _SQL = "mql", "pql", "sql"
+#: What moves a stage beside thresholds.
+AUTOMATIC = frozenset({"first_stage", "high_intent", "product_event"})
 
 
 class Arming(msgspec.Struct, frozen=True, gc=False):
@@ -29,11 +31,16 @@ class Arming(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """`mql_key` is the sort key of the event that made the person an MQL, if an event did."""
+    """`mql_key` is the sort key of the event that made the person an MQL, if an event did.
+
+    `moved` counts the automatic moves beside thresholds, `reason>stage` each: the next one of its
+    kind has the next number.
+    """
 
     stage: str = "other"
     arming: tuple[Arming, ...] = ()
     mql_key: Key | None = None
+    moved: dict[str, int] = {}
 
     def of(self, threshold: str) -> Arming:
         for arming in self.arming:
@@ -56,6 +63,7 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     product_event: bool = False
     q: int = 0
     event_id: bytes = b""
+    reason: str = ""  # what else is to be told of it: `released`
 
     @property
     def key(self) -> Key:
@@ -64,7 +72,8 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
 
 class Move(msgspec.Struct, frozen=True, gc=False):
     """One consequence. `threshold` is a threshold's key with the `number` of its arming, or the
-    automatic move `first_stage`, `high_intent`, `product_event` with the number 0."""
+    automatic move `first_stage`, `high_intent`, `product_event`, counted by `number` from 0 on.
+    `mql` says that it was this event that made the person an MQL."""
 
     kind: Literal["stage_moved", "crossed", "rearmed"]
     threshold: str
@@ -73,6 +82,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     stage_to: str
     score: int
     cause: Cause
+    mql: bool = False
 
 
 def consequence_id(person_id: int, kind: str, threshold: str, number: int, stage: str) -> bytes:
@@ -106,25 +116,28 @@ def judge(
     return case.standing, tuple(case.moves)
 
 
-def decided(standing: Standing, stage: str, key: Key) -> Standing:
-    """The standing after somebody set the stage by hand: any way, and never undone by arming."""
-    if stage == _MQL:
-        return replace(standing, stage=stage, mql_key=key)
-    higher = STAGE_RANK[stage] > STAGE_RANK[_MQL]
-    return replace(standing, stage=stage, mql_key=standing.mql_key if higher else None)
+def lifted(standing: Standing, reason: str, number: int, stage: str) -> Standing:
+    """The standing after an automatic move: up only, and counted where it has no threshold."""
+    moved = standing.moved
+    if reason in AUTOMATIC:
+        name = f"{reason}>{stage}"
+        moved = moved | {name: max(number + 1, moved.get(name, 0))}
+    if STAGE_RANK[stage] <= STAGE_RANK[standing.stage]:
+        stage = standing.stage
+    return replace(standing, stage=stage, moved=moved)
 
 
-def united(one: Standing, other: Standing) -> Standing:
-    """The standing of two persons who are one: the highest stage, the higher arming numbers, and of
-    equal ones that which has fired, so that nothing is told twice."""
-    high, low = sorted((one, other), key=lambda each: -STAGE_RANK[each.stage])
-    names = sorted({arming.threshold for each in (one, other) for arming in each.arming})
-    arming = tuple(
-        max(one.of(name), other.of(name), key=lambda each: (each.number, not each.armed))
-        for name in names
-    )
-    keys = [key for key in (high.mql_key, low.mql_key) if key is not None]
-    return Standing(high.stage, arming, min(keys, default=None))
+def armed(standing: Standing, arming: Arming) -> Standing:
+    """The standing with a threshold in another state, if that is a later one."""
+    if _phase(standing.of(arming.threshold)) >= _phase(arming):
+        return standing
+    others = [one for one in standing.arming if one.threshold != arming.threshold]
+    kept = sorted((*others, arming), key=lambda one: one.threshold)
+    return replace(standing, arming=tuple(kept))
+
+
+def _phase(arming: Arming) -> tuple[int, bool]:
+    return (arming.number, not arming.armed)
 
 
 class _Case:
@@ -142,24 +155,26 @@ class _Case:
         """Moves the stage up, if it is up."""
         now = self.standing.stage
         if stage and STAGE_RANK[stage] > STAGE_RANK[now]:
+            if reason in AUTOMATIC:
+                number = self.standing.moved.get(f"{reason}>{stage}", 0)
             move = Move("stage_moved", reason, number, now, stage, self.score, self.cause)
             self.moves.append(move)
-            self.standing = replace(self.standing, stage=stage)
+            self.standing = lifted(self.standing, reason, number, stage)
 
     def compare(self, threshold: Threshold) -> None:
         """Fires the threshold on the way up, arms it again far enough below."""
         arming = self.standing.of(threshold.key)
         if arming.armed and self.score >= threshold.points:
-            self._arm("crossed", Arming(threshold.key, armed=False, number=arming.number))
-            if threshold.stage == _MQL and self.standing.mql_key is None:
+            mql = threshold.stage == _MQL and self.standing.mql_key is None
+            self._arm("crossed", Arming(threshold.key, armed=False, number=arming.number), mql)
+            if mql:
                 self.standing = replace(self.standing, mql_key=self.cause.key)
             self.lift(threshold.stage, threshold.key, arming.number)
         elif not arming.armed and self.score < threshold.points - threshold.hysteresis:
             self._arm("rearmed", Arming(threshold.key, armed=True, number=arming.number + 1))
 
-    def _arm(self, kind: Literal["crossed", "rearmed"], arming: Arming) -> None:
+    def _arm(self, kind: Literal["crossed", "rearmed"], arming: Arming, mql: bool = False) -> None:
         now = self.standing.stage
-        move = Move(kind, arming.threshold, arming.number, now, now, self.score, self.cause)
+        move = Move(kind, arming.threshold, arming.number, now, now, self.score, self.cause, mql)
         self.moves.append(move)
-        others = [one for one in self.standing.arming if one.threshold != arming.threshold]
-        self.standing = replace(self.standing, arming=(*others, arming))
+        self.standing = armed(self.standing, arming)

@@ -27,8 +27,10 @@ def put_subject(
     ruleset: int,
     stage: str = "other",
     company: str = "",
+    since: int = 0,
 ) -> None:
-    """Write the subject and its receipt, line by line. `parts` are in order, at least one."""
+    """Write the subject and its receipt, line by line. `parts` are in order; of a subject without
+    any, only the moment `since` (ms) is known."""
     changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
     for number, line in enumerate(receipt.lines):
         changes.put(
@@ -60,7 +62,7 @@ def put_subject(
         STAGE_RANK[stage],
     )
     signals = " ".join(signals_of(receipt))
-    changes.put(SUBJECTS, (*head, *_seen(parts), *_touches(parts, company), signals))
+    changes.put(SUBJECTS, (*head, *_seen(parts, since), *_touches(parts, company), signals))
 
 
 def drop_subject(changes: Changes, kind: int, subject_id: int) -> None:
@@ -69,7 +71,9 @@ def drop_subject(changes: Changes, kind: int, subject_id: int) -> None:
     changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
 
 
-def _seen(parts: Sequence[Part]) -> Row:
+def _seen(parts: Sequence[Part], since: int) -> Row:
+    if not parts:
+        return (since, since, 0, 0)
     return (
         parts[0].row.start_at,
         max(part.row.end_at for part in parts),
@@ -80,6 +84,8 @@ def _seen(parts: Sequence[Part]) -> Row:
 
 def _touches(parts: Sequence[Part], company: str) -> Row:
     """First touch, touch at becoming lead, last touch that was not direct; country and company."""
+    if not parts:
+        return ("", "", "", "", "", "", "", "", "", company)
     first = next((p.row for p in parts if p.row.channel), parts[0].row)
     lead = next((p.row for p in parts if p.row.leads), None)
     last = next((p.row for p in reversed(parts) if p.row.channel not in UNTOLD), first)

@@ -13,20 +13,23 @@ anew. Ownership rules 1, 2, 5, 6 and 8 are applied here, on sessions, never on p
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from server.model import DAY_MS, Consent, Flag, Kind, SiteSettings
+from server.model import DAY_MS, Consent, Flag, Kind, Level, SiteSettings
 from server.project.claims import Claim, claim_of
+from server.project.rulings import Ruling, State
 from server.project.seen import Key, Seen
 from server.project.sessions import OPENERS, Session, gone, new_campaign
 from server.project.signals import Hit, Matcher
 
 FIRST: Key = (-1, -1, b"")
+#: Stands for persons who were erased: nobody's number.
+FORGOTTEN = -1
 
 
 class People(Protocol):
-    """Who is behind an identifier."""
+    """Who is behind a claim."""
 
-    def resolve(self, claim: Claim) -> int:
-        """The person of a claim, made if nobody has these identifiers yet; 0 to refuse it."""
+    def ruling(self, claim: Claim) -> Ruling:
+        """What identity made of it."""
         ...
 
 
@@ -36,10 +39,21 @@ class Rules(NamedTuple):
     matcher: Matcher
     settings: SiteSettings
     purpose: Callable[[str], str]
+    kiosks: frozenset[str] = frozenset()  # forms
+
+    def claim_of(self, seen: Seen) -> Claim | None:
+        """The claim an event makes on this site, if any."""
+        form = seen.data.get("form", "") if seen.data else ""
+        return claim_of(seen, self.purpose(form), form in self.kiosks)
+
+
+#: What stands for a session where an event is in none. Stored.
+LATE, COOKIELESS, UNCOUNTED = 0, -1, -2
 
 
 class EventRow(NamedTuple):
-    """A row of session_events, but for its session: a session's id may still sink."""
+    """A row of session_events, but for its session: a session's id may still sink. `place` is what
+    stands there if it is in none."""
 
     at: int
     q: int
@@ -47,6 +61,7 @@ class EventRow(NamedTuple):
     kind: int
     ms: int = 0
     scroll: int = 0
+    place: int = LATE
 
 
 class Step(NamedTuple):
@@ -55,7 +70,6 @@ class Step(NamedTuple):
     session: Session | None
     hits: tuple[Hit, ...]
     claim: Claim | None
-    person_id: int  # of the claim
     taken: tuple[Session, ...]  # sessions that changed their owner
     rows: tuple[EventRow, ...]
 
@@ -64,23 +78,29 @@ class Visitor:
     """The folded state of one visitor."""
 
     __slots__ = (
+        "alone",
+        "given",
         "granted",
         "last",
         "owners",
+        "sealed_at",
         "sessions",
-        "uncounted",
+        "since",
         "visitor_id",
         "withheld",
     )
 
-    def __init__(self, visitor_id: int, *, granted: bool = False) -> None:
+    def __init__(self, visitor_id: int, *, granted: bool = False, sealed_at: int = -1) -> None:
         self.visitor_id = visitor_id
         self.sessions: list[Session] = []
+        self.alone: list[Session] = []  # submissions of which no visit is known
         self.owners: list[int] = []  # distinct persons, in order of their first claim
+        self.given: dict[int, State] = {}  # how they stand here: the best of their claims
         self.last: Key = FIRST
         self.withheld = False  # cookieless events wait for a grant
         self.granted = granted  # consent is given somewhere in its history
-        self.uncounted: list[int] = []  # times of the cookieless views
+        self.sealed_at = sealed_at  # start of the last session whose events were thinned
+        self.since = 0  # consent was withdrawn then: nothing before it can be joined again
 
     @property
     def shared(self) -> bool:
@@ -94,36 +114,52 @@ class Visitor:
     def step(self, seen: Seen, rules: Rules, people: People) -> Step:
         """Fold one more event, later than all before it."""
         self.last = max(self.last, seen.key)
-        if not self._counts(seen):
-            row = EventRow(seen.at, seen.q, seen.seq, int(seen.kind))
-            return Step(None, (), None, 0, (), (row,))
-        purpose = rules.purpose(seen.data.get("form", "")) if "form" in seen.data else ""
-        session = self._session_of(seen)
-        claim = claim_of(seen, purpose)
-        person_id = 0
-        taken: tuple[Session, ...] = ()
-        if claim is not None and session is not None:
-            person_id = people.resolve(claim)
-            if person_id:
-                session, taken = self._own(session, claim, person_id, seen, rules.settings)
+        if seen.kind is Kind.ERASED:
+            self._somebody()
+            return Step(None, (), None, (), (_row(seen, UNCOUNTED),))
+        claim = rules.claim_of(seen)
+        counts = self._counts(seen)
+        if claim is not None and claim.counts and (claim.kiosk or not counts):
+            return self._stand_alone(seen, claim, rules, people)
+        session = self._session_of(seen) if counts else None
         if session is None:
-            row = EventRow(seen.at, seen.q, seen.seq, int(seen.kind))
-            return Step(None, (), None, 0, (), (row,))
-        hits = session.take(seen, purpose, rules.matcher)
-        return Step(session, hits, claim, person_id, taken, self._rows(seen, session))
+            return Step(None, (), claim, (), (_row(seen, self._place(seen)),))
+        taken: tuple[Session, ...] = ()
+        if claim is not None:
+            session, taken = self._own(session, claim, people.ruling(claim), seen, rules.settings)
+        if seen.kind is Kind.CONSENT and seen.data.get("state") == "denied":
+            taken = self._withdraw(seen)
+        form = seen.data.get("form", "") if seen.data else ""
+        hits = session.take(seen, rules.purpose(form) if form else "", rules.matcher)
+        return Step(session, hits, claim, taken, self._rows(seen, session))
 
     def _counts(self, seen: Seen) -> bool:
         """Cookieless events count once consent is granted on the same page load."""
-        if seen.flags & Flag.LATE:
+        if seen.flags & Flag.LATE or not seen.human:
             return False
         if seen.consent is Consent.GRANTED:
             self.granted = True
         if seen.flags & Flag.COOKIELESS and not self.granted:
             self.withheld = True
-            if seen.kind is Kind.PAGE_VIEW:
-                self.uncounted.append(seen.at)
             return False
         return True
+
+    def _place(self, seen: Seen) -> int:
+        if not seen.human:
+            return UNCOUNTED
+        waits = seen.flags & Flag.COOKIELESS and not self.granted
+        return COOKIELESS if waits and not seen.flags & Flag.LATE else LATE
+
+    def _stand_alone(self, seen: Seen, claim: Claim, rules: Rules, people: People) -> Step:
+        """A submission without a visit: rule 11's kiosk, or no consent to more (rule 15)."""
+        session = Session(seen, -1)
+        session.alone = True
+        ruling = people.ruling(claim)
+        self.alone.append(session)
+        if ruling.person_id and ruling.state <= State.QUARANTINED:
+            _give(session, claim, ruling)
+        hits = session.take(seen, claim.purpose, rules.matcher)
+        return Step(session, hits, claim, (session,), (_row(seen),))
 
     def _session_of(self, seen: Seen) -> Session | None:
         """The session an event belongs to, opened if it opens one."""
@@ -140,7 +176,7 @@ class Visitor:
 
     def _open(self, seen: Seen) -> Session:
         before = self.sessions[-1] if self.sessions else None
-        session = Session(seen, before.start_at if before else -1)
+        session = Session(seen, before.start_at if before else self.sealed_at)
         if before is not None:
             before.next_start = seen.at
             if not session.device:
@@ -149,33 +185,60 @@ class Visitor:
                     before.browser,
                     before.os,
                 )
-        if len(self.owners) == 1 and before is not None:
-            owner = next(s for s in reversed(self.sessions) if s.person_id)
+        if len(self.owners) == 1 and self.given.get(self.owners[0]) is State.ACTIVE:
+            owner = next(s for s in reversed(self.sessions) if s.person_id == self.owners[0])
             session.person_id, session.evidence = owner.person_id, owner.evidence
             session.level, session.reason = owner.level, owner.reason
         self.sessions.append(session)
         return session
 
+    def _somebody(self) -> None:
+        """Another person claimed here, and was forgotten since: the visitor stays shared."""
+        if FORGOTTEN not in self.owners:
+            self.owners.append(FORGOTTEN)
+
     def _own(
-        self, session: Session, claim: Claim, person_id: int, seen: Seen, settings: SiteSettings
+        self, session: Session, claim: Claim, ruling: Ruling, seen: Seen, settings: SiteSettings
     ) -> tuple[Session, tuple[Session, ...]]:
         """Let a claim take sessions; the session the event is in now, and those that changed."""
+        person_id = ruling.person_id
+        if not person_id or ruling.state > State.QUARANTINED:
+            return session, ()
         if person_id not in self.owners:
             self.owners.append(person_id)
-        if session.person_id == person_id:
-            session.level = max(session.level, int(claim.level))
-            return session, ()
-        if session.person_id and session.events:
+        self.given[person_id] = min(ruling.state, self.given.get(person_id, ruling.state))
+        if session.person_id == person_id and session.state <= ruling.state:
+            return session, self._raise(person_id, ruling.level)
+        other = session.person_id not in {0, person_id} or session.start_at < self.since
+        if other and session.events:
             session = self._cut(seen, session)
         taken = [session]
-        if not self.shared:
-            since = claim.at - settings.lookback_days * DAY_MS
+        if not self.shared and ruling.state is State.ACTIVE:
+            since = max(claim.at - settings.lookback_days * DAY_MS, self.since)
             taken = [s for s in self.sessions if not s.person_id and s.start_at >= since]
             taken += [session] if session not in taken else []
         for one in taken:
-            one.person_id, one.evidence = person_id, claim.seq
-            one.level, one.reason = int(claim.level), claim.reason
-        return session, tuple(taken)
+            _give(one, claim, ruling)
+        raised = self._raise(person_id, ruling.level)
+        return session, (*taken, *(one for one in raised if one not in taken))
+
+    def _raise(self, person_id: int, level: Level) -> tuple[Session, ...]:
+        """Rule 4: proof on a visitor also holds for what was claimed there before."""
+        below = [s for s in self.sessions if s.person_id == person_id and s.level < level]
+        for one in below:
+            one.level = int(level)
+        return tuple(below)
+
+    def _withdraw(self, seen: Seen) -> tuple[Session, ...]:
+        """Rule 15: links end, past sessions are nobody's, nothing joins them again."""
+        freed = [session for session in self.sessions if session.person_id]
+        for session in freed:
+            session.person_id = session.evidence = session.level = session.state = 0
+            session.reason = ""
+        self.owners.clear()
+        self.given.clear()
+        self.since = seen.at + 1
+        return tuple(freed)
 
     def _cut(self, seen: Seen, session: Session) -> Session:
         """A new session at this event: the person before keeps what came before."""
@@ -190,7 +253,7 @@ class Visitor:
         return new
 
     def _rows(self, seen: Seen, session: Session) -> tuple[EventRow, ...]:
-        own = EventRow(seen.at, seen.q, seen.seq, int(seen.kind))
+        own = _row(seen)
         if seen.kind is not Kind.ENGAGEMENT or seen.page_view is None:
             return (own,)
         reading = session.readings.get(seen.page_view)
@@ -200,19 +263,30 @@ class Visitor:
         return (own, view)
 
 
+def _row(seen: Seen, place: int = LATE) -> EventRow:
+    return EventRow(seen.at, seen.q, seen.seq, int(seen.kind), place=place)
+
+
+def _give(session: Session, claim: Claim, ruling: Ruling) -> None:
+    session.person_id, session.evidence = ruling.person_id, claim.seq
+    session.state, session.level = int(ruling.state), int(ruling.level)
+    session.reason = claim.reason
+
+
 def grants(events: Iterable[Seen]) -> bool:
     """Whether consent is given somewhere in a visitor's history: then all of it may join."""
-    return any(e.consent is Consent.GRANTED and not e.flags & Flag.LATE for e in events)
+    return any(e.consent is Consent.GRANTED and e.human and not e.flags & Flag.LATE for e in events)
 
 
 class LinkRow(NamedTuple):
     """A link as it follows from who owns which sessions."""
 
-    person_id: int
     evidence: int
+    person_id: int
     from_at: int
     to_at: int  # 0: open
     level: int
+    state: int
     reason: str
 
 
@@ -225,14 +299,15 @@ def links_of(visitor: Visitor) -> list[LinkRow]:
     last = visitor.sessions[-1] if visitor.sessions else None
     rows = []
     for (evidence, person_id), sessions in found.items():
-        still_open = last in sessions
+        still_open = last in sessions and not last.state
         rows.append(
             LinkRow(
-                person_id,
                 evidence,
+                person_id,
                 min(s.start_at for s in sessions),
                 0 if still_open else max(s.end_at for s in sessions),
                 max(s.level for s in sessions),
+                min(s.state for s in sessions),
                 sessions[-1].reason,
             )
         )

@@ -8,7 +8,8 @@ import msgspec
 
 from server.model import DAY_MS, STAGES, Identifier, Kind, Level, Site
 from server.project.counting import as_of
-from server.project.people import Part, Person, Trait, read_parts
+from server.project.people import Part, Person, read_parts
+from server.project.registry import Trait
 from server.project.rules import Ruleset
 from server.project.scoring import Receipt, score, signals_of
 from server.project.subjects import ordered

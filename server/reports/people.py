@@ -18,6 +18,7 @@ from server.reports.shapes import (
     iso,
     points,
 )
+from server.storage import identities
 from server.storage import people as rows
 from server.storage.database import Reader, Row
 
@@ -78,7 +79,7 @@ WINDOW = 2_000
 #: Both tables are bound to the site on their own: CROSS JOIN keeps SQLite to the order written.
 _JOINED = (
     "s.site_id = $1 AND s.gen = $2 AND p.site_id = $1 AND p.gen = $2 AND s.kind = 1"
-    " AND p.person_id = s.subject_id AND p.merged_into = 0"
+    " AND p.person_id = s.subject_id"
 )
 _COLUMNS = (
     "s.subject_id, p.email, p.name, p.company, s.company, s.stage, s.score, s.fit, s.engagement,"
@@ -217,12 +218,15 @@ def _item(row: Row) -> PersonRow:
 
 
 async def merged_into(reader: Reader, site: Site, person_id: int) -> int:
-    """The person this one was merged into, 0 if none. Raises `NotFound` if nobody has this id."""
-    row = await rows.person(reader, site.site_id, site.generation, person_id)
-    if row is None:
+    """The person this one is part of now, 0 if none. Raises `NotFound` if nobody has this id.
+
+    A person's id is the number of a claim, so whoever has the claim now is who was meant."""
+    if await rows.person(reader, site.site_id, site.generation, person_id) is not None:
+        return 0
+    owner = await identities.owner_of(reader, site.site_id, site.generation, person_id)
+    if not owner:
         raise NotFound("no such person")
-    merged: int = row[6]
-    return merged
+    return owner
 
 
 async def person(reader: Reader, site: Site, person_id: int) -> PersonDetail:

@@ -5,7 +5,7 @@ page does not grow with what lies before it.
 """
 
 from server.errors import NotFound
-from server.model import EVENT_KINDS, Flag, Kind, Site
+from server.model import EVENT_KINDS, Kind, Site
 from server.reports import paging
 from server.reports.consequences import consequences_of
 from server.reports.paging import Key, Paging, Where
@@ -17,11 +17,8 @@ from server.storage.database import Reader
 _TRAIL_MS = 86_400_000
 _KEY = ("e.at", "e.q", "e.seq")
 _COLUMNS = "e.at, e.q, e.seq, e.visitor_id, e.session_id, e.ms, e.scroll"
-#: Outside of every session, but not without a visitor: an event that came late.
-_LATE = (
-    "e.session_id = 0 AND EXISTS (SELECT 1 FROM entries n WHERE n.site_id = e.site_id"
-    f" AND n.seq = e.seq AND (n.flags & {int(Flag.COOKIELESS)}) = 0)"
-)
+#: Outside of every session: an event that came late.
+_LATE = "e.session_id = 0"
 _LINKED = (
     "EXISTS (SELECT 1 FROM links l WHERE l.site_id = e.site_id AND l.gen = e.gen"
     " AND l.visitor_id = e.visitor_id AND l.from_at <= e.at AND (l.to_at = 0 OR l.to_at >= e.at)"

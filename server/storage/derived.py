@@ -6,7 +6,7 @@ appends to the log and the cursor's compare-and-set are one script of one writer
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ class Table:
             f"INSERT INTO {name} ({', '.join(self.columns)}) VALUES ({marks})"
             f" ON CONFLICT ({', '.join(self.key)}) DO {action}"
         )
+        where = " AND ".join(f"{name} = ${i + 1}" for i, name in enumerate(self.key))
+        self.delete = f"DELETE FROM {name} WHERE {where}"
 
 
 SESSIONS = Table(
@@ -38,11 +40,13 @@ SESSIONS = Table(
     "session_id",
     "visitor_id person_id state start_at end_at day prev_day page_views events engaged_ms leads"
     " landing exit_page source medium campaign channel referrer country company device browser os"
-    " language",
+    " language alone sealed",
 )
 SESSION_EVENTS = Table("session_events", "visitor_id at q seq", "session_id kind ms scroll")
 SIGNALS = Table("signals", "session_id rule seq key", "at pending")
-CLAIMS = Table("claims", "visitor_id seq type", "at value level form person_id")
+CLAIMS = Table("claims", "seq type", "value visitor_id at level state person_id")
+PERSON_ENTRIES = Table("person_entries", "claim seq", "kind at person_id")
+CLASSES = Table("classes", "kind target", "class seq")
 SUBJECTS = Table(
     "subjects",
     "kind subject_id",
@@ -56,7 +60,7 @@ CONTRIBUTIONS = Table(
 PERSONS = Table(
     "persons",
     "person_id",
-    "email name company company_domain level created_at merged_into owner do_not_contact standing",
+    "email name company company_domain level created_at owner do_not_contact tags standing",
 )
 PERSON_WORDS = Table("person_words", "word person_id", "")
 IDENTIFIERS = Table("identifiers", "type value", "person_id level at seq")
@@ -72,6 +76,8 @@ TABLES = (
     SESSION_EVENTS,
     SIGNALS,
     CLAIMS,
+    PERSON_ENTRIES,
+    CLASSES,
     SUBJECTS,
     CONTRIBUTIONS,
     PERSONS,
@@ -91,6 +97,7 @@ class Changes:
 
     rows: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)
     deletes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    removed: dict[str, dict[Row, None]] = field(default_factory=dict)
     rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     consequences: list[Event] = field(default_factory=list)
     seconds: float = 0.0  # that the writing took, without the commit
@@ -100,6 +107,28 @@ class Changes:
         key = row[: len(table.key) - 2]
         self.rows.setdefault(table.name, {})[key] = row
 
+    def remove(self, table: Table, key: Row) -> None:
+        """Delete one row by its key, whatever was put there before."""
+        self.rows.get(table.name, {}).pop(key, None)
+        self.removed.setdefault(table.name, {})[key] = None
+
+    def against(self, table: Table, old: Mapping[Row, Row]) -> None:
+        """Of what the table holds, delete what was not put again and leave alone what is equal."""
+        new = self.rows.get(table.name, {})
+        for key, row in old.items():
+            if key not in new:
+                self.remove(table, key)
+            elif new[key] == row:
+                del new[key]
+
+    def replace(self, table: Table, old: Mapping[Row, Row], new: Mapping[Row, Row]) -> None:
+        """Write only what differs; rows by their keys."""
+        for key in old.keys() - new.keys():
+            self.remove(table, key)
+        for key, row in new.items():
+            if old.get(key) != row:
+                self.put(table, row)
+
     def drop(self, table: Table, where: str, *args: Any) -> None:
         """Delete rows of this site and generation: `where` names columns, `$3` is the first."""
         self.deletes.append(
@@ -107,7 +136,7 @@ class Changes:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.deletes or self.rollups or self.consequences)
+        return bool(self.rows or self.deletes or self.removed or self.rollups or self.consequences)
 
 
 ROLLUP = (
@@ -117,14 +146,20 @@ ROLLUP = (
 )
 
 
-def apply(site_id: int, gen: int, old: int, new: int, changes: Changes) -> Script[None]:
+def apply(
+    site_id: int, gen: int, old: int, new: int, changes: Changes, *, decides: bool = True
+) -> Script[None]:
     """Write a projection result and move the cursor from `old` to `new`.
 
-    Raises `Conflict` if another projector was here: the cursor is not at `old`.
+    `decides` is false for a generation that only reads the log again. Raises `Conflict` if another
+    projector was here: the cursor is not at `old`.
     """
     started = time.perf_counter()
     # The head first, as appending does: two nodes then never wait for each other.
-    yield Query("UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, new))
+    decided = new if decides else 0
+    yield Query(
+        "UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, decided)
+    )
     moved = yield Query(
         "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3 RETURNING seq",
         (site_id, gen, old, new),
@@ -142,6 +177,9 @@ def write(site_id: int, gen: int, changes: Changes) -> Script[None]:
     for sql, args in changes.deletes:
         yield Query(sql, (site_id, gen, *args))
     for table in TABLES:
+        removed = changes.removed.get(table.name)
+        if removed:
+            yield Query(table.delete, _scoped(site_id, gen, removed), many=True)
         rows = changes.rows.get(table.name)
         if rows:
             yield Query(table.upsert, _scoped(site_id, gen, rows.values()), many=True)

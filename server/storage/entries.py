@@ -226,18 +226,32 @@ async def by_seq(reader: Reader, site_id: int, seqs: Sequence[int]) -> dict[int,
     return found
 
 
-async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Entry]:
+class Placed(NamedTuple):
+    """An event of a visitor, with the session it was given to and how long it was read."""
+
+    entry: Entry
+    visitor_id: int
+    at: int
+    q: int
+    session_id: int
+    kind: int
+    ms: int
+    scroll: int
+
+
+async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Placed]:
     """All projected events of a visitor, in the order of rules; the plan follows session_events."""
     columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
     rows = await reader.fetch(
-        f"SELECT {columns} FROM session_events s JOIN entries e"
+        f"SELECT {columns}, s.visitor_id, s.at, s.q, s.session_id, s.kind, s.ms, s.scroll"
+        " FROM session_events s JOIN entries e"
         " ON e.site_id = s.site_id AND e.seq = s.seq"
         " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id = $3 ORDER BY s.at, s.q, s.seq",
         site_id,
         gen,
         visitor_id,
     )
-    return [Entry._make(row) for row in rows]
+    return [Placed(Entry._make(row[:-7]), *row[-7:]) for row in rows]
 
 
 async def head(reader: Reader, site_id: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from server.storage.database import Reader, Row, chunks, in_list, padded
+from server.storage.derived import LINKS, SESSIONS
 
 
 class SessionRow(NamedTuple):
@@ -61,11 +62,9 @@ async def identifiers_of(reader: Reader, site_id: int, gen: int, person_id: int)
 
 
 async def person(reader: Reader, site_id: int, gen: int, person_id: int) -> Row | None:
-    """(email, name, company, company_domain, level, created_at, merged_into, owner,
-    do_not_contact, standing) of a person, or None."""
+    """(level, created_at, owner, do_not_contact, tags, standing) of a person, or None."""
     rows = await reader.fetch(
-        "SELECT email, name, company, company_domain, level, created_at, merged_into, owner,"
-        " do_not_contact, standing FROM persons"
+        "SELECT level, created_at, owner, do_not_contact, tags, standing FROM persons"
         " WHERE site_id = $1 AND gen = $2 AND person_id = $3",
         site_id,
         gen,
@@ -88,10 +87,11 @@ async def traits(reader: Reader, site_id: int, gen: int, person_id: int) -> list
 async def person_sessions(
     reader: Reader, site_id: int, gen: int, person_id: int
 ) -> list[SessionRow]:
-    """All sessions a person owns, earliest first."""
+    """All sessions of a person that count, earliest first: none in quarantine."""
     rows = await reader.fetch(
         f"SELECT {SESSION_COLUMNS} FROM sessions"
-        " WHERE site_id = $1 AND gen = $2 AND person_id = $3 ORDER BY start_at, session_id",
+        " WHERE site_id = $1 AND gen = $2 AND person_id = $3 AND state = 0"
+        " ORDER BY start_at, session_id",
         site_id,
         gen,
         person_id,
@@ -100,41 +100,67 @@ async def person_sessions(
 
 
 async def visitor_sessions(
-    reader: Reader, site_id: int, gen: int, visitor_id: int
+    reader: Reader, site_id: int, gen: int, visitor_id: int, *, sealed: bool = False
 ) -> list[SessionRow]:
-    """The unowned sessions of a visitor, earliest first."""
+    """The unowned sessions of a visitor, earliest first; all, or only those that are sealed."""
     rows = await reader.fetch(
         f"SELECT {SESSION_COLUMNS} FROM sessions"
         " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 AND person_id = 0"
-        " ORDER BY start_at, session_id",
+        " AND sealed >= $4 ORDER BY start_at, session_id",
         site_id,
         gen,
         visitor_id,
+        int(sealed),
     )
     return [SessionRow._make(row) for row in rows]
 
 
-async def claims(reader: Reader, site_id: int, gen: int, visitor_id: int) -> dict[int, int]:
-    """To which person each claim of a visitor was given, by seq."""
-    rows = await reader.fetch(
-        "SELECT seq, person_id FROM claims WHERE site_id = $1 AND gen = $2 AND visitor_id = $3",
-        site_id,
-        gen,
-        visitor_id,
-    )
-    return {seq: person_id for seq, person_id in rows}
-
-
-async def counted_sessions(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
-    """(session_id, day, prev_day, page_views, engaged_ms, leads, channel, source, landing) of a
-    visitor's sessions: what the rollups hold of them."""
+async def stages(reader: Reader, site_id: int, gen: int, person_id: int) -> list[Row]:
+    """(seq, stage_from, stage_to, at, cause) of a person's moves, in the order of the log."""
     return await reader.fetch(
-        "SELECT session_id, day, prev_day, page_views, engaged_ms, leads, channel, source, landing"
-        " FROM sessions WHERE site_id = $1 AND gen = $2 AND visitor_id = $3",
+        "SELECT seq, stage_from, stage_to, at, cause FROM stages"
+        " WHERE site_id = $1 AND gen = $2 AND person_id = $3 ORDER BY seq, stage_to",
+        site_id,
+        gen,
+        person_id,
+    )
+
+
+async def sessions(reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]) -> list[Row]:
+    """Whole rows of sessions, in the columns of the table without site and generation."""
+    found: list[Row] = []
+    for part in chunks(session_ids):
+        found += await reader.fetch(
+            f"SELECT {', '.join(SESSIONS.columns[2:])} FROM sessions"
+            " WHERE site_id = $1 AND gen = $2 AND session_id IN " + in_list(part, 3),
+            site_id,
+            gen,
+            *padded(part),
+        )
+    return found
+
+
+async def links(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    """Whole rows of a visitor's links, in the columns of the table."""
+    return await reader.fetch(
+        f"SELECT {', '.join(LINKS.columns[2:])} FROM links"
+        " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3",
         site_id,
         gen,
         visitor_id,
     )
+
+
+async def sealed(reader: Reader, site_id: int, gen: int, visitor_id: int) -> int:
+    """When the last session began whose events were thinned, -1 if there is none."""
+    found = await reader.fetch(
+        "SELECT max(start_at) FROM sessions WHERE site_id = $1 AND gen = $2 AND visitor_id = $3"
+        " AND sealed = 1",
+        site_id,
+        gen,
+        visitor_id,
+    )
+    return -1 if found[0][0] is None else int(found[0][0])
 
 
 async def signals(reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]) -> list[Row]:

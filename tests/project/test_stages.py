@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from server.model import STAGE_RANK, STAGES
 from server.project.ruleset import DEFAULT, SEED, Ruleset, Threshold
 from server.project.scoring import Receipt
-from server.project.stages import Arming, Cause, Move, Standing, decided, first_stage, judge, united
+from server.project.stages import Arming, Cause, Move, Standing, first_stage, judge
+from server.project.standing import decided, united
 
 
 def scored(points: int) -> Receipt:

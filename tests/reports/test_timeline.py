@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.model import STAGES
-from server.project.stages import Arming, Standing
-from server.reports.consequences import consequence_ids, consequences_of
+from server.reports.consequences import consequences_of
 from server.reports.paging import Paging
 from server.reports.shapes import Timeline, TimelineItem
 from server.reports.timeline import timeline
@@ -104,7 +102,7 @@ async def test_consequences_stand_on_the_whole_timeline(world: World, known: Kno
 
 
 async def test_every_consequence_of_the_log_is_found(world: World, known: Known) -> None:
-    """The ids that a consequence may have are those the projector gave."""
+    """By the person they name."""
     rows = await world.rows("entries", "seq", "kind >= 128")
     found: set[int] = set()
     async with world.database.snapshot() as reader:
@@ -112,12 +110,6 @@ async def test_every_consequence_of_the_log_is_found(world: World, known: Known)
             found |= {e.seq for e in await consequences_of(reader, world.site, int(who[1:]))}
     assert found == {seq for (seq,) in rows}
     assert len(found) == 6
-
-
-def test_a_trembling_score_asks_for_a_bounded_number_of_ids() -> None:
-    """A threshold armed thousands of times costs no more than forty."""
-    often = Standing("mql", (Arming("mql", number=9_000),))
-    assert len(consequence_ids(1, often)) == (3 + 41 * 3) * len(STAGES)
 
 
 async def test_a_stranger_has_a_timeline_too(world: World, known: Known) -> None:

@@ -114,6 +114,7 @@ CREATE TABLE strings (
 
 CREATE UNIQUE INDEX strings_hash ON strings (site_id, hash);
 
+-- Who was forgotten, as keyed hashes: an event of then that arrives now is forgotten too.
 CREATE TABLE tombstones (
   site_id $int NOT NULL,
   hash $bytes NOT NULL,
@@ -127,25 +128,59 @@ CREATE TABLE cursors (
   site_id $int NOT NULL,
   gen $int NOT NULL,
   seq $int NOT NULL,
+  settings_seq $int NOT NULL DEFAULT 0, -- the settings it was derived under
   PRIMARY KEY (site_id, gen)
 ) $clustered;
 
+-- Identifiers given on a visitor, one row each. state: 0 active, 1 quarantined, 2 gives nothing
+-- (refused, forwarded mail), 3 does not count (late, or no human's). person_id 0: nobody.
 CREATE TABLE claims (
   site_id $int NOT NULL,
   gen $int NOT NULL,
-  visitor_id $int NOT NULL,
   seq $int NOT NULL,
-  at $int NOT NULL,
   type $text NOT NULL,
   value $text NOT NULL,
+  visitor_id $int NOT NULL,
+  at $int NOT NULL,
   level $int NOT NULL,
-  form $text NOT NULL DEFAULT '',
-  person_id $int NOT NULL DEFAULT 0, -- to whom the claim was given
-  PRIMARY KEY (site_id, gen, visitor_id, seq, type)
+  state $int NOT NULL,
+  person_id $int NOT NULL,
+  PRIMARY KEY (site_id, gen, seq, type)
+) $clustered;
+
+CREATE INDEX claims_value ON claims (site_id, gen, type, value);
+CREATE INDEX claims_person ON claims (site_id, gen, person_id, seq);
+
+-- Decisions and consequences by the claim they name: a person's id is the number of a claim, so
+-- they follow the claim wherever it goes. A merge names two claims, and has two rows.
+CREATE TABLE person_entries (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  claim $int NOT NULL,
+  seq $int NOT NULL,
+  kind $int NOT NULL,
+  at $int NOT NULL,
+  person_id $int NOT NULL,
+  PRIMARY KEY (site_id, gen, claim, seq)
+) $clustered;
+
+CREATE INDEX person_entries_person ON person_entries (site_id, gen, person_id, at, seq);
+
+-- What somebody decided about whole visitors (kind 0) and single events (kind 1).
+CREATE TABLE classes (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  kind $int NOT NULL,
+  target $int NOT NULL,
+  class $int NOT NULL,
+  seq $int NOT NULL,
+  PRIMARY KEY (site_id, gen, kind, target)
 ) $clustered;
 
 -- The fact table of reports: every filter dimension is a column. session_id is the lowest seq of
--- its events. person_id 0 = unowned. prev_day = day of the visitor's session before, -1 if first.
+-- its events. person_id 0 = unowned. state: 0 active, 1 quarantined. prev_day = day of the visitor's
+-- session before, -1 if first. alone 1: one submission that no visit is known of. sealed 1: its
+-- events were thinned, so it is never derived again.
 CREATE TABLE sessions (
   site_id $int NOT NULL,
   gen $int NOT NULL,
@@ -174,6 +209,8 @@ CREATE TABLE sessions (
   browser $text NOT NULL DEFAULT '',
   os $text NOT NULL DEFAULT '',
   language $text NOT NULL DEFAULT '',
+  alone $int NOT NULL DEFAULT 0,
+  sealed $int NOT NULL DEFAULT 0,
   PRIMARY KEY (site_id, gen, session_id)
 ) $clustered;
 
@@ -181,7 +218,8 @@ CREATE INDEX sessions_day ON sessions (site_id, gen, day);
 CREATE INDEX sessions_visitor ON sessions (site_id, gen, visitor_id, start_at);
 CREATE INDEX sessions_person ON sessions (site_id, gen, person_id, start_at);
 
--- A visitor's events in the order of rules: (at, q, seq). session_id 0 = in no session (late).
+-- A visitor's events in the order of rules: (at, q, seq). session_id 0 = in no session (late, no
+-- human's). Every event of a visitor has a row, so that it can be classified anew, or forgotten.
 -- ms and scroll: the maxima of the page view's engagement.
 CREATE TABLE session_events (
   site_id $int NOT NULL,
@@ -244,9 +282,9 @@ CREATE TABLE persons (
   company_domain $text NOT NULL DEFAULT '',
   level $int NOT NULL,
   created_at $int NOT NULL,
-  merged_into $int NOT NULL DEFAULT 0,
-  owner $int NOT NULL DEFAULT 0,
+  owner $text NOT NULL DEFAULT '',
   do_not_contact $int NOT NULL DEFAULT 0,
+  tags $text NOT NULL DEFAULT '', -- sorted, a line each
   standing $text NOT NULL DEFAULT '',
   PRIMARY KEY (site_id, gen, person_id)
 ) $clustered;
@@ -340,11 +378,12 @@ CREATE TABLE contributions (
   PRIMARY KEY (site_id, gen, kind, subject_id, line)
 ) $clustered;
 
+-- A person's moves. seq is the entry that says so, at when what caused it happened.
 CREATE TABLE stages (
   site_id $int NOT NULL,
   gen $int NOT NULL,
   person_id $int NOT NULL,
-  seq $int NOT NULL, -- the entry that caused the move
+  seq $int NOT NULL,
   stage_from $int NOT NULL,
   stage_to $int NOT NULL,
   at $int NOT NULL,
@@ -375,6 +414,9 @@ CREATE TABLE conflicts (
   evidence $text NOT NULL,
   PRIMARY KEY (site_id, gen, seq, kind, other_id)
 ) $clustered;
+
+CREATE INDEX conflicts_open ON conflicts (site_id, gen, state, at, seq);
+CREATE INDEX conflicts_person ON conflicts (site_id, gen, person_id);
 
 -- Changed by -old +new, never by recount. Day in the site's zone.
 CREATE TABLE rollups (
@@ -454,6 +496,18 @@ CREATE TABLE refused_samples (
   at $int NOT NULL,
   sample $text NOT NULL,
   PRIMARY KEY (site_id, reason, slot)
+) $clustered;
+
+-- Work that must be finished once it was asked for, whatever happens meanwhile.
+CREATE TABLE erasures (
+  site_id $int NOT NULL,
+  erasure_id $int NOT NULL,
+  subject $text NOT NULL, -- p57 or v12
+  author $text NOT NULL,
+  asked_at $int NOT NULL,
+  done_at $int,
+  receipt $text NOT NULL DEFAULT '',
+  PRIMARY KEY (site_id, erasure_id)
 ) $clustered;
 
 CREATE TABLE audit (
