@@ -44,6 +44,12 @@ class Metrics:
             "Age of the oldest entry not yet projected",
             registry=registry,
         )
+        self.replayed = Gauge(
+            "handraise_replay_done",
+            "Share of the log that a rebuild or verification has read, by site",
+            ["site"],
+            registry=registry,
+        )
         self.long_turns = Counter(
             "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
         )

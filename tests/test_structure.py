@@ -31,6 +31,7 @@ TIERS = {
     "server.project.people": 4,
     "server.project.subjects": 4,
     "server.project.judging": 6,
+    "server.project.replay": 6,
     "server.project.fold": 6,
     "server.project.loading": 6,
     "server.project.projector": 6,

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec import structs
+
 from server.ingest.agents import Agents
 from server.ingest.geo import Geo
 from server.ingest.payload import decode, write_id
@@ -13,6 +15,7 @@ from server.ingest.pipeline import Arrival, Tools, read_batch
 from server.metrics import Metrics
 from server.model import Door, FormRule, Site, SiteSettings
 from server.project.projector import Projector
+from server.project.replay import Replay, Replays
 from server.storage import sites
 from server.storage.database import Database, Row
 from server.storage.writer import Writer
@@ -80,6 +83,7 @@ class World:
         self.writer = Writer(database, self.metrics)
         self.tools = Tools(AGENTS, Geo.open(None))
         self.site: Site
+        self.changed = False  # the settings, without having read the log again
         self._number = 0
 
     def next_number(self) -> int:
@@ -111,6 +115,39 @@ class World:
         while await projector.round():
             pass
         return projector
+
+    def replays(self) -> Replays:
+        """What reads this site's log again."""
+
+        async def reload() -> None:
+            async with self.database.snapshot() as reader:
+                (self.site,) = await sites.all_sites(reader)
+
+        return Replays(
+            self.database,
+            self.writer,
+            self.metrics,
+            AGENTS,
+            lambda: self.now,
+            lambda: [self.site],
+            reload,
+        )
+
+    async def change(self, settings: SiteSettings) -> None:
+        """Other settings from now on; what was derived under the old ones stays for now."""
+        await self.writer.run(lambda: sites.change_settings(self.site.site_id, settings))
+        self.site = structs.replace(self.site, settings=settings)
+        self.changed = True
+
+    async def verify(self) -> None:
+        """The tables are what the log says, however they came about."""
+        await self.project()
+        if self.changed:
+            await self.replays().run(Replay(self.site.site_id, swaps=True))
+        replay = Replay(self.site.site_id, swaps=False)
+        await self.replays().run(replay)
+        assert (replay.state, replay.detail) == ("done", "")
+        assert replay.samples == {}
 
     async def rows(self, table: str, columns: str, where: str = "site_id = 1") -> list[Row]:
         return await self.database.fetch(
@@ -152,6 +189,7 @@ async def tracking(database: Database, settings: SiteSettings = SETTINGS) -> Asy
             lambda: sites.add("Acme", "k1", "secret", settings, NOON)
         )
         yield world
+        await world.verify()
     finally:
         world.writer.close()
         await writing

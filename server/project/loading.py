@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.model import Class, Kind
+from server.model import Class, Flag, Kind
 from server.project.fold import Fold, History, Written, counted, owner_of
 from server.project.lookup import Lookup
 from server.project.people import Population, read_parts
@@ -132,7 +132,7 @@ class Loader:
                     continue
                 anew.add(visitor_id)
             visitor = self.visitors.get(visitor_id)
-            if visitor is not None and any(visitor.needs_refold(seen) for seen in events):
+            if visitor is not None and _needs_refold(visitor, events):
                 anew.add(visitor_id)
         for visitor_id in sorted(anew):
             again[visitor_id] = await self._history(
@@ -185,6 +185,7 @@ class Loader:
             return None, []
         registry = Registry(self.site_id, self.gen, self.lookup, self.rules)
         await registry.gather(reader, fresh, said, gone)
+        registry.hear(batch.said)
         settled = registry.settle(fold.changes)
         self.people.rulings.update(settled.identity.rulings)
         anew |= {claim.visitor_id for claim in settled.changed if claim.visitor_id}
@@ -214,7 +215,7 @@ class Loader:
         visitor = Visitor(visitor_id, granted=grants(history), sealed_at=sealed_at)
         for seen in history:
             visitor.step(seen, self.rules, self.people)
-        if any(visitor.needs_refold(seen) for seen in events):
+        if _needs_refold(visitor, events):
             return False
         await self._recall_written(reader, visitor)
         self.visitors[visitor_id] = visitor
@@ -337,6 +338,12 @@ class Loader:
             self.people.rulings[row[0]] = ruling_of(row)
             wanted.add(row[7])
         await self.people.load(reader, self.site_id, self.gen, wanted)
+
+
+def _needs_refold(visitor: Visitor, events: Sequence[Seen]) -> bool:
+    """Out of order, or a grant that lets cookieless events join, also such as came with it."""
+    waiting = any(seen.flags & Flag.COOKIELESS for seen in events) and not visitor.granted
+    return any(visitor.needs_refold(seen) for seen in events) or (waiting and grants(events))
 
 
 def _lone_row(entry: Entry) -> entries.Placed:

@@ -163,6 +163,12 @@ class Registry:
         self.old["traits"] = {row[:3]: row for row in traits}
         self.old["conflicts"] = {row[:3]: row for row in conflicts if row[1] in FOUND_HERE}
 
+    def hear(self, said: Iterable[Told]) -> None:
+        """Take entries about persons who are here for another reason too."""
+        for one in said:
+            if one.claim in self.claims:
+                self.said.setdefault((one.claim, one.seq), one)
+
     # ------------------------------------------------------------ the answer
 
     def settle(self, changes: Changes) -> Settled:

@@ -29,7 +29,7 @@ from server.project.signals import Matcher
 from server.project.stages import Cause
 from server.project.standing import Told
 from server.project.subjects import PERSON, VISITOR, ordered
-from server.project.visitor import Rules, Visitor
+from server.project.visitor import Rules, Visitor, grants
 from server.storage import derived, entries
 from server.storage import identities as names
 from server.storage import people as rows
@@ -170,7 +170,9 @@ class SiteProjector:
         for visitor_id, events in batch.groups.items():
             if visitor_id in loaded.again:
                 continue
-            visitor = self.visitors.get(visitor_id) or Visitor(visitor_id)
+            visitor = self.visitors.get(visitor_id)
+            if visitor is None:
+                visitor = Visitor(visitor_id, granted=grants(events))
             for seen in events:  # one visitor may send many
                 fold.take(visitor, [seen])
                 yield

@@ -347,11 +347,10 @@ async def test_changed_settings_keep_the_figures_whole(database: Database) -> No
         await ann.view("/pricing")
         await ann.submit("demo", email="ann@brew.example")
         await world.project()
-        world.site = structs.replace(
-            world.site,
-            settings=structs.replace(
+        await world.change(
+            structs.replace(
                 SETTINGS, zone="Pacific/Auckland", forms=(FormRule("demo", purpose="newsletter"),)
-            ),
+            )
         )
         world.now += 10 * MIN
         await ann.view("/docs")

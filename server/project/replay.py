@@ -1,0 +1,200 @@
+"""Reading a log again into tables of its own: rebuild puts them in place, verify compares them.
+
+The site is served meanwhile. The second generation follows the first until both have read the same
+entries; then they are exchanged in one transaction, or compared in one snapshot. Each batch moves
+the generation's own cursor, so a rebuild goes on where a kill has stopped it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from server.errors import Conflict, HandraiseError, Overloaded
+from server.ingest.agents import Agents
+from server.metrics import Metrics
+from server.model import Site
+from server.project.site_projector import SiteProjector
+from server.storage import generations
+from server.storage import people as rows
+from server.storage.database import Database, Row
+from server.storage.derived import TABLES
+from server.storage.writer import Writer
+
+log = logging.getLogger("handraise.replay")
+REST_S = 0.02  # while many events wait to be stored
+RETRY_S = 1.0
+DROPPED = 2_000  # rows deleted in one turn
+VERIFIED = -1  # the generation that is only compared
+
+
+@dataclass
+class Replay:
+    """One rebuild or verification. `done` and `total` count entries of the log."""
+
+    site_id: int
+    swaps: bool
+    done: int = 0
+    total: int = 0
+    state: str = "waiting"  # waiting, running, done, failed
+    detail: str = ""
+    unlike: dict[str, int] = field(default_factory=dict)  # rows by table that differ
+    samples: dict[str, list[Row]] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Replays:
+    """Runs one after the other; `sites` are those of now, `reload` reads them again."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        metrics: Metrics,
+        agents: Agents,
+        clock: Callable[[], int],
+        sites: Callable[[], Sequence[Site]],
+        reload: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.database = database
+        self.writer = writer
+        self.metrics = metrics
+        self.agents = agents
+        self.clock = clock
+        self.sites = sites
+        self.reload = reload
+        self.last: dict[tuple[int, bool], Replay] = {}  # by site and kind
+        self._asked = asyncio.Event()
+
+    def ask(self, site_id: int, *, swaps: bool) -> Replay:
+        """Ask for a rebuild (`swaps`) or a verification; one that has not ended is returned."""
+        known = self.last.get((site_id, swaps))
+        if known is None or known.ended.is_set():
+            known = self.last[site_id, swaps] = Replay(site_id, swaps)
+            self._asked.set()
+        return known
+
+    async def serve(self) -> None:
+        """Go on with what a kill has stopped, then with whatever is asked for, until cancelled."""
+        await self._resume()
+        while True:
+            self._asked.clear()
+            for replay in [one for one in self.last.values() if not one.ended.is_set()]:
+                await self.run(replay)
+            await self._asked.wait()
+
+    async def _resume(self) -> None:
+        """Unfinished rebuilds, settings changed since the tables were made, and leftovers."""
+        for site in self.sites():
+            async with self.database.snapshot() as reader:
+                found = await generations.of_site(reader, site.site_id)
+                settings_seq = await generations.settings_seq(reader, site.site_id)
+            for one in found:
+                if one.gen < site.generation:
+                    await self._drop(site.site_id, one.gen)
+            mine = next((one for one in found if one.gen == site.generation), None)
+            behind = mine is not None and mine.settings_seq != settings_seq
+            if behind or (found and found[0].gen > site.generation):
+                self.ask(site.site_id, swaps=True)
+
+    async def run(self, replay: Replay) -> None:
+        """One replay to its end; storage faults are waited out."""
+        replay.state = "running"
+        try:
+            finished = False
+            while not finished:
+                finished = await self._attempt(replay)
+            replay.state = "done"
+        except HandraiseError as error:
+            replay.state, replay.detail = "failed", error.detail
+            log.warning("replay of site %d has failed: %s", replay.site_id, error.detail)
+        except Exception as error:
+            replay.state, replay.detail = "failed", type(error).__name__
+            log.exception("replay of site %d has failed", replay.site_id)
+        replay.ended.set()
+
+    async def _attempt(self, replay: Replay) -> bool:
+        """Read on up to the live generation and finish; False if it has gone on meanwhile."""
+        site = next((one for one in self.sites() if one.site_id == replay.site_id), None)
+        if site is None:
+            raise HandraiseError("the site is gone")
+        gen = await self._generation(site, replay)
+        projector = SiteProjector(
+            site, self.database, self.writer, self.agents, self.clock, gen=gen
+        )
+        while await self._step(site, projector, replay):
+            continue
+        if replay.swaps:
+            return await self._swap(site, gen)
+        return await self._compare(site, gen, replay)
+
+    async def _generation(self, site: Site, replay: Replay) -> int:
+        """The generation to read into: one under way for these settings, else an empty one."""
+        async with self.database.snapshot() as reader:
+            found = await generations.of_site(reader, site.site_id)
+            settings_seq = await generations.settings_seq(reader, site.site_id)
+        mine = [one for one in found if _is_for(one.gen, site.generation, replay)]
+        for one in mine:
+            if one.settings_seq == settings_seq:
+                return one.gen
+            await self._drop(site.site_id, one.gen)
+        gen = max(site.generation, *(one.gen for one in found)) + 1 if replay.swaps else VERIFIED
+        await self.writer.run(lambda: generations.begin(site.site_id, gen), moves=False)
+        return gen
+
+    async def _step(self, site: Site, projector: SiteProjector, replay: Replay) -> bool:
+        """One batch; False once the live generation's cursor is reached."""
+        async with self.database.snapshot() as reader:
+            until = await rows.cursor(reader, site.site_id, site.generation)
+        try:
+            passed = await projector.advance(self._pause, until)
+            due = 0 if passed else await projector.refresh_due()
+        except (Overloaded, Conflict):
+            await asyncio.sleep(RETRY_S)
+            return True
+        replay.done, replay.total = max(projector.cursor, 0), until
+        self.metrics.replayed.labels(str(site.site_id)).set(replay.done / max(until, 1))
+        return bool(passed or due)
+
+    async def _swap(self, site: Site, gen: int) -> bool:
+        old = site.generation
+        swapped: bool = await self.writer.run(lambda: generations.swap(site.site_id, old, gen))
+        if swapped:
+            await self.reload()
+            await self._drop(site.site_id, old)
+        return swapped
+
+    async def _compare(self, site: Site, gen: int, replay: Replay) -> bool:
+        """Both generations in one snapshot, table by table."""
+        async with self.database.snapshot() as reader:
+            scope = (reader, site.site_id)
+            cursors = {await rows.cursor(*scope, one) for one in (site.generation, gen)}
+            if len(cursors) > 1:
+                return False
+            for table in (*TABLES, generations.ROLLUPS):
+                pair = (site.generation, gen)
+                count, few = await generations.differing(reader, table, site.site_id, pair)
+                if count:
+                    replay.unlike[table.name] = count
+                    replay.samples[table.name] = few
+        await self._drop(site.site_id, gen)
+        return True
+
+    async def _drop(self, site_id: int, gen: int) -> None:
+        more = True
+        while more:
+            with suppress(Overloaded):
+                more = await self.writer.run(
+                    lambda: generations.drop_some(site_id, gen, DROPPED), moves=False
+                )
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Let others run; for longer where many events wait to be stored."""
+        await asyncio.sleep(REST_S if self.writer.pressed else 0)
+
+
+def _is_for(gen: int, live: int, replay: Replay) -> bool:
+    """Whether a generation is one that such a replay has begun."""
+    return gen > live if replay.swaps else gen == VERIFIED

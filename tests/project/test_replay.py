@@ -1,0 +1,73 @@
+"""A log read again: the same tables, put in place while the site is served."""
+
+import pytest
+
+from server.project.replay import Replay
+from server.storage.database import Database, Query, Script
+from tests.tracking import DAY, World, tracking
+
+pytestmark = pytest.mark.anyio
+
+
+async def lived_in(world: World) -> None:
+    """A little of everything."""
+    ann, bob, laptop = world.browser(1), world.browser(2), world.browser(3)
+    await ann.view("/", r="https://www.google.com/")
+    await ann.read("/pricing")
+    await ann.submit("demo", email="ann@brew.example", name="Ann Lee", title="VP of Marketing")
+    projector = await world.project()
+    await bob.view("/careers")
+    world.now += DAY
+    await bob.view("/pricing")
+    await laptop.submit("demo", email="ann@brew.example")
+    await world.project(projector)
+    await laptop.submit("newsletter", "/", email="cat@brew.example")
+    await laptop.view("/docs")
+    late = bob.event("page_view", "/plans")
+    late["t"] -= 3 * 3_600_000
+    await bob.send(late)
+    world.now += 2 * DAY
+    await ann.view("/pricing")
+    await world.project(projector)
+    await world.project(projector)
+
+
+async def test_a_verification_finds_nothing_and_leaves_nothing(database: Database) -> None:
+    async with tracking(database) as world:
+        await lived_in(world)
+        replay = Replay(1, swaps=False)
+        await world.replays().run(replay)
+        assert (replay.state, replay.detail) == ("done", "")
+        assert (replay.unlike, replay.samples) == ({}, {})
+        assert await world.rows("cursors", "gen") == [(1,)]
+        assert await world.rows("sessions", "gen", "gen <> 1") == []
+
+
+async def test_a_verification_finds_what_differs(database: Database) -> None:
+    """The control: a row that the log does not give."""
+    async with tracking(database) as world:
+        await lived_in(world)
+
+        def spoil() -> Script[None]:
+            yield Query("UPDATE persons SET name = 'Nobody' WHERE email = 'ann@brew.example'")
+
+        await world.writer.run(spoil)
+        replay = Replay(1, swaps=False)
+        await world.replays().run(replay)
+        assert replay.unlike == {"persons": 2}
+        assert {row[2] for row in replay.samples["persons"]} == {"Nobody", "Ann Lee"}
+        await world.replays().run(Replay(1, swaps=True))
+        assert await world.rows("persons", "name") == [("",), ("Ann Lee",)]
+
+
+async def test_a_rebuild_gives_the_same_tables_and_tells_nobody(database: Database) -> None:
+    async with tracking(database) as world:
+        await lived_in(world)
+        before = await world.derived()
+        head = await world.rows("heads", "seq, decided")
+        await world.replays().run(Replay(1, swaps=True))
+        assert world.site.generation == 2
+        assert await world.derived() == before
+        assert await world.rows("cursors", "gen") == [(2,)]
+        await world.project()
+        assert await world.rows("heads", "seq, decided") == head
