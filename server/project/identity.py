@@ -171,8 +171,9 @@ class _Answer:
         somebody verified, nor a quarantine that has ended. The same thing again is one item."""
         found: list[Conflict] = []
         seen: set[tuple[object, ...]] = set()
+        alive = {0} | {ruling.person_id for ruling in rulings.values()}
         for claim, kind, person, other, evidence in self.fold.conflicts:
-            mine = self.merged.find(self.names[self.fold.unions.find(person)])
+            mine = rulings[claim.seq].person_id
             theirs = self.merged.find(self.names[self.fold.unions.find(other)]) if other >= 0 else 0
             where: object = evidence.get("value")
             if kind == "quarantined":
@@ -181,7 +182,7 @@ class _Answer:
                 where = claim.seq
             again = (kind, mine, theirs, where)
             ended = self._ended(kind, person, evidence, rulings[claim.seq])
-            if mine == theirs or ended or again in seen:
+            if mine == theirs or theirs not in alive or ended or again in seen:
                 continue
             seen.add(again)
             ids = [[given.identifier.type, given.identifier.value] for given in claim.ids]

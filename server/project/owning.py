@@ -67,7 +67,7 @@ class Owning:
         if claim.visitor_id and not claim.kiosk:
             self.persons[self.unions.find(person)].devices[claim.visitor_id] = claim.at
         for given, owner in freed.items():
-            self._note(claim, "second_address", owner, person, _named(given))
+            self._note(claim, "second_address", person, owner, _named(given))
 
     def _owner(self, identifier: Identifier) -> int | None:
         held = self.held.get(identifier)
@@ -162,7 +162,9 @@ class Owning:
             return person
         assert owner is not None  # noqa: S101 - held, so owned
         if self._joins(claim, given, person, owner):
-            return self._join(person, owner)
+            person = self._join(person, owner)
+            self._give(claim, given, person)
+            return person
         kind = "two_persons"
         if given.level > held.level and self._fits(person, given) is None:
             kind = "taken"
@@ -191,11 +193,12 @@ class Owning:
         signed = [one for one in claim.ids if one.level >= Level.PROVEN]
         mine = any(self._owner(one.identifier) == person for one in signed)
         one, two = self.persons[person], self.persons[other]
+        named = {given.identifier.value} if given.identifier.type == "email" else set()
         return (
             given in signed
             and mine
             and len(one.user_ids | two.user_ids) <= 1
-            and len(one.proven | two.proven) <= 1
+            and len(one.proven | two.proven | named) <= 1
         )
 
     def _join(self, person: int, other: int) -> int:
