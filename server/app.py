@@ -24,6 +24,7 @@ from server.ingest.pipeline import Tools
 from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.project.projector import Projector
+from server.project.thinning import Retention
 from server.settings import Settings
 from server.storage import tombstones
 from server.storage.database import Database, Script
@@ -34,6 +35,7 @@ from server.storage.sqlite import SqliteDatabase
 from server.storage.writer import Writer
 from server.web.collect import Collect
 from server.web.doors import Doors
+from server.web.erase_again import erase_again
 from server.web.headers import SecurityHeaders
 from server.web.health import health_routes
 from server.web.mount import api_routes, page_routes
@@ -151,11 +153,17 @@ class Handraise:
             ("writer", state.writer.serve),
             ("projector", state.projector.serve),
             ("refusals", self._flush_refusals),
+            ("replays", state.replays.serve),
+            ("retention", Retention(state.projector).serve),
         ):
-            task = asyncio.create_task(self._watched(name, work), name=f"handraise-{name}")
-            self._tasks.append(task)
+            self._begin(name, work)
         await self._rebury()
+        self._begin("eraser", state.eraser.serve)
         state.ready = True
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._watched(name, work), name=f"handraise-{name}")
+        self._tasks.append(task)
 
     async def _recall(self) -> None:
         """Know everybody who was erased before the first event is taken.
@@ -180,12 +188,15 @@ class Handraise:
         state.ledger.append(newer(stored, listed))
 
     async def _rebury(self) -> None:
-        """Apply again what a restored database does not know."""
+        """Apply again what a restored database does not know, before anything is served.
+
+        The tables learn of the tombstones last: a crash in between leaves some missing, and the
+        next start begins anew.
+        """
         if not self.reburied:
             return
         log.warning("%d erasures are newer than this database: re-applying", len(self.reburied))
-        # Whoever is in `reburied` must be erased before the table learns of it: a crash in between
-        # then leaves them missing, and the next start begins anew.
+        await erase_again(self.state, self.reburied)
 
         def script() -> Script[None]:
             yield from tombstones.vouch(self.state.tombstones.witness())
@@ -198,10 +209,10 @@ class Handraise:
         state = self.state
         state.ready = False
         if self._tasks:
-            writer, projector, flusher = self._tasks
-            flusher.cancel()
-            projector.cancel()
-            await asyncio.gather(flusher, projector, return_exceptions=True)
+            writer, *others = self._tasks
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
             with contextlib.suppress(HandraiseError):
                 await self._flush()
             state.writer.close()

@@ -44,6 +44,9 @@ class Metrics:
             "Age of the oldest entry not yet projected",
             registry=registry,
         )
+        self.thinned = Counter(
+            "handraise_thinned", "Old entries thinned to stubs by retention", registry=registry
+        )
         self.replayed = Gauge(
             "handraise_replay_done",
             "Share of the log that a rebuild or verification has read, by site",

@@ -256,6 +256,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     on_withdrawal: str = "cut"
     lookback_days: int = 90
     retention_days: int = 400
+    bot_retention_days: int = 30
     page_key: PageKey = PageKey()
     page_groups: tuple[PageGroup, ...] = DEFAULT_PAGE_GROUPS
     goals: tuple[Goal, ...] = ()

@@ -57,6 +57,17 @@ async def history(world: World) -> Known:
     )
 
 
+async def mistyped(world: World) -> str:
+    """Somebody sends a form twice, with a slip of the finger: the conflict that comes of it."""
+    dan = world.browser(60)
+    await dan.view("/demo")
+    await dan.submit("demo", email="dan@mill.example", name="Dan Mill")
+    await dan.submit("demo", email="dna@mill.example", name="Dan Mill")
+    await world.project()
+    rows = await world.rows("conflicts", "seq", "site_id = 1 AND kind = 'typo'")
+    return f"x{rows[-1][0]}-typo"
+
+
 async def crowd(world: World, count: int) -> None:
     """Many people alike: several share a score and a moment, so that pages must break ties."""
     for number in range(count):

@@ -49,7 +49,7 @@ def timeline(
         async with connected(settings) as client:
             found = await the_site(client, site)
             base = f"/api/v1/sites/{found['id']}"
-            subject = await _subject(client, base, who)
+            subject = await subject_id(client, base, who)
             part = "visitors" if subject.startswith("v") else "people"
             params = {"limit": limit, **({"kind": kind} if kind else {})}
             person = (
@@ -62,12 +62,12 @@ def timeline(
     show(events, as_json, tables.timeline(person, events["items"]))
 
 
-async def _subject(client: httpx2.AsyncClient, base: str, who: str) -> str:
+async def subject_id(client: httpx2.AsyncClient, base: str, who: str) -> str:
     """The id behind an id or an e-mail."""
     if "@" not in who:
         return who
-    found = await call(client, "GET", f"{base}/people", params={"q": who.lower(), "limit": 10})
-    match = [p["id"] for p in found["items"] if p["email"] == who.lower()]
+    found = await call(client, "GET", f"{base}/people", params={"email": who})
+    match = [person["id"] for person in found["items"]]
     if not match:
         raise click.ClickException(f"nobody has the address {who}")
     return str(match[0])

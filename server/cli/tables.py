@@ -19,11 +19,12 @@ def printable(value: Any, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> str:
-    """Columns as wide as their widest cell; `empty` says what to do where there is no row."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str, most: int = 60) -> str:
+    """Columns as wide as their widest cell, `most` at most; `empty` says what to do where there is
+    no row."""
     if not rows:
         return empty
-    cells = [[printable(cell) for cell in row] for row in rows]
+    cells = [[printable(cell, most) for cell in row] for row in rows]
     widths = [max(width(head), *(width(row[i]) for row in cells)) for i, head in enumerate(heads)]
 
     def line(parts: Sequence[str]) -> str:

@@ -68,7 +68,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.kind.word
 
 
-_CLAIMING = frozenset({Kind.FORM_SUBMIT, Kind.IDENTIFY, Kind.FORM_CONFIRM, Kind.EMAIL_CLICK})
+CLAIMING = frozenset({Kind.FORM_SUBMIT, Kind.IDENTIFY, Kind.FORM_CONFIRM, Kind.EMAIL_CLICK})
+_LATE = int(Flag.LATE)
 _BY_MAIL = frozenset({Kind.FORM_CONFIRM, Kind.EMAIL_CLICK})
 
 
@@ -78,7 +79,7 @@ def claim_of(seen: Seen, purpose: str, kiosk: bool = False) -> Claim | None:
     Confirmations and opened links claim only where our own mail door appended them: anybody can
     send an event that looks the same.
     """
-    if seen.kind not in _CLAIMING or (purpose in {"search", "login"}):
+    if seen.kind not in CLAIMING or (purpose in {"search", "login"}):
         return None
     if seen.kind in _BY_MAIL and seen.door is not Door.MAIL:
         return None
@@ -97,7 +98,7 @@ def claim_of(seen: Seen, purpose: str, kiosk: bool = False) -> Claim | None:
         form=seen.data.get("form", ""),
         purpose=purpose,
         kiosk=kiosk,
-        counts=seen.human and not seen.flags & Flag.LATE,
+        counts=seen.human and not seen.flags & _LATE,
         message=seen.data.get("message", "") if by_mail else "",
         link=seen.page if by_mail else "",
         by_hand=not by_mail

@@ -4,19 +4,33 @@ Everything here is computed in memory on what `site_projector` has loaded; nothi
 that is folded anew is compared with what the tables hold of it: only differences are written.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from server.model import Flag, Kind, Site
 from server.project.judging import Judge
 from server.project.people import Part, Person, Population, part_of
-from server.project.rollups import Counted, cells, cells_of, change, day_before
+from server.project.registry import conflict_row
+from server.project.rollups import cells, change, day_before
+from server.project.rows import counted, followed, owner_of
 from server.project.scoring import score
 from server.project.seen import Seen
 from server.project.sessions import Session, Zone
 from server.project.stages import Cause, first_stage
 from server.project.subjects import PERSON, VISITOR, drop_subject, ordered, put_subject
-from server.project.visitor import COOKIELESS, EventRow, Rules, Step, Visitor, grants, links_of
+from server.project.typos import Typos
+from server.project.visitor import (
+    COOKIELESS,
+    NOTHING,
+    EventRow,
+    Past,
+    Rules,
+    Step,
+    Visitor,
+    grants,
+    links_of,
+)
 from server.storage import derived
 from server.storage.database import Row
 from server.storage.derived import Changes
@@ -29,43 +43,24 @@ class Written(NamedTuple):
     sessions: dict[Row, Row]
     signals: dict[Row, Row]
     links: dict[Row, Row]
-    sealed_at: int = -1
+    past: Past = NOTHING
+    typos: Mapping[Row, Row] = MappingProxyType({})
 
 
 class History(NamedTuple):
-    """A visitor to fold anew: all its events in the order of rules, and what is written of it."""
+    """A visitor to fold anew: all its events in the order of rules, and what is written of it.
+
+    `dismissed` are claims of which somebody said that they are no typo; `classified` is what made
+    the visitor, or an event of it, another class. `nearby`: only some of its sessions are here,
+    the one `following` them stays as it is.
+    """
 
     events: list[Seen]
     written: Written
-
-
-_AT = {name: index for index, name in enumerate(derived.SESSIONS.columns[2:])}
-_COUNTED = tuple(
-    _AT[name]
-    for name in (
-        "day",
-        "prev_day",
-        "page_views",
-        "engaged_ms",
-        "leads",
-        "channel",
-        "source",
-        "landing",
-        "alone",
-    )
-)
-
-
-def owner_of(session: Row) -> int:
-    """The person of a session's row."""
-    owner: int = session[_AT["person_id"]]
-    return owner
-
-
-def counted(session: Row) -> dict[tuple[str, int, str], int]:
-    """What the rollups hold of a session's row, under whatever settings it was written."""
-    row = Counted._make(session[index] for index in _COUNTED)
-    return cells_of(row, session[_AT["visitor_id"]])
+    dismissed: frozenset[int] = frozenset()
+    classified: Cause | None = None
+    nearby: bool = False
+    following: Row | None = None
 
 
 class Fold:
@@ -83,9 +78,9 @@ class Fold:
         self.sessions: dict[int, Session] = {}  # by identity: their ids may still sink
         self.rows: dict[tuple[int, int, int, int], tuple[Session | None, EventRow]] = {}
         self.visitors: dict[int, Visitor] = {}
-        self.sealed: dict[int, list[Part]] = {}  # unowned parts whose events were thinned
         self._again: list[Written] = []
         self._later: list[tuple[Person, Cause, bool]] | None = None  # while folding anew
+        self._typos: Typos | None = None  # likewise
 
     # ------------------------------------------------------------ events
 
@@ -107,28 +102,47 @@ class Fold:
         cross thresholds again.
         """
         self._take_back(history.written)
-        visitor = Visitor(
-            visitor_id, granted=grants(history.events), sealed_at=history.written.sealed_at
-        )
-        self._later = []
+        visitor = Visitor(visitor_id, granted=grants(history.events), past=history.written.past)
+        self._later, self._typos = [], Typos() if visitor_id else None
         self.take(visitor, history.events)
+        if visitor_id:
+            self.visitors[visitor_id] = visitor  # also where no event is left
         later, self._later = self._later, None
+        for one in self._typos.found if self._typos is not None else ():
+            closed = one.seq in history.dismissed
+            self.changes.put(derived.CONFLICTS, conflict_row(one, closed=closed))
+        self._typos = None
         for person, reason, mute in later:
             if reason.seq in fresh:
                 self.judge.judge(person, reason, mute=mute)
+        owned = {s.person_id for s in (*visitor.sessions, *visitor.alone) if s.person_id}
+        if not visitor_id:  # each of these events stands alone
+            owned = {person.person_id for person, _, _ in later}
+        owners = [self.people.persons[person_id] for person_id in sorted(owned)]
+        cause = cause or history.classified
+        if cause is not None:
+            self.judge.judge_again(owners, cause, later)
         last = max(
             (event for event in history.events if event.seq in fresh),
             key=lambda event: event.key,
             default=None,
         )
-        mute = bool(last and last.flags & Flag.MUTE)
         if last is not None:
+            mute = bool(last.flags & Flag.MUTE)
             cause = Cause(seq=last.seq, at=last.at, q=last.q, event_id=last.event_id)
-        owners = {s.person_id for s in (*visitor.sessions, *visitor.alone) if s.person_id}
-        for person_id in sorted(owners):
-            if cause is not None:
-                self.judge.judge(self.people.persons[person_id], cause, mute=mute)
+            self.judge.judge_again(owners, cause, (), mute=mute)
         return visitor
+
+    def refold_nearby(self, visitor_id: int, history: History) -> None:
+        """Fold the unowned sessions around late events anew; those beside them stay."""
+        self._take_back(history.written)
+        visitor = Visitor(visitor_id, past=history.written.past)
+        self.take(visitor, history.events)
+        old = history.following
+        if old is not None and visitor.sessions:
+            row = followed(old, self.zone.day(visitor.sessions[-1].start_at))
+            self.changes.put(derived.SESSIONS, row)
+            self.changes.rollups.update(change(counted(old), counted(row)))
 
     def _take_back(self, written: Written) -> None:
         self._again.append(written)
@@ -144,6 +158,8 @@ class Fold:
                 self.changes.rollups["cookieless_views", self.zone.day(row[1]), ""] -= 1
 
     def _record(self, visitor: Visitor, seen: Seen, step: Step) -> None:
+        if seen.withdraws and self.site.settings.on_withdrawal == "erase" and self.judge.decides:
+            self.changes.withdrawn[seen.seq] = (seen.visitor_id, seen.at)
         for row in step.rows:
             self.rows[visitor.visitor_id, row.at, row.q, row.seq] = (step.session, row)
             if row.place == COOKIELESS and row.kind == Kind.PAGE_VIEW:
@@ -153,12 +169,20 @@ class Fold:
         session = step.session
         for taken in step.taken:
             self.sessions[id(taken)] = taken
-            self._join(taken)
+            self._change_owner(taken)
         if session is None:
             return
+        if self._typos is not None and step.claim is not None and not session.alone:
+            self._typos.meet(visitor, step.claim, self.people.ruling(step.claim))
         self.sessions[id(session)] = session
         if session.person_id:
             self._judge_event(session, seen, step)
+
+    def _change_owner(self, session: Session) -> None:
+        if session.person_id:
+            self._join(session)
+        elif not session.alone:  # consent was withdrawn
+            self._leave(session)
 
     def _join(self, session: Session) -> None:
         """Give a session to its person; one in quarantine counts for nobody."""
@@ -173,6 +197,15 @@ class Fold:
             person.parts[session.session_id] = part_of(session)
         person.receipt = None
         self.people.dirty.add(session.person_id)
+
+    def _leave(self, session: Session) -> None:
+        """A session is nobody's any more: whoever had it has one less, and its link ends."""
+        if self._later is None:  # else links are compared in the end
+            self.changes.drop(derived.LINKS, "visitor_id = $3", session.visitor_id)
+        for person in self.people.persons.values():
+            if person.parts.pop(session.known_as, None) is not None:
+                person.receipt = None
+                self.people.dirty.add(person.person_id)
 
     def _judge_event(self, session: Session, seen: Seen, step: Step) -> None:
         """Score and judge a person after an event that may matter to either."""
@@ -225,6 +258,7 @@ class Fold:
             self.changes.against(derived.SESSIONS, written.sessions)
             self.changes.against(derived.SIGNALS, written.signals)
             self.changes.against(derived.LINKS, written.links)
+            self.changes.against(derived.CONFLICTS, written.typos)
             yield
         for person_id in sorted(self.people.dirty & self.people.persons.keys()):
             self.put_person(self.people.persons[person_id])
@@ -291,7 +325,7 @@ class Fold:
     def _put_visitor(self, visitor: Visitor) -> None:
         parts = ordered(
             (
-                *self.sealed.get(visitor.visitor_id, ()),
+                *visitor.past.parts,
                 *(part_of(s) for s in visitor.sessions if not s.person_id),
             )
         )

@@ -6,6 +6,7 @@ A rebuild does not decide: what was decided once stands in the log, and is read 
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from server.model import DAY_MS, STAGE_RANK, Door, Event, Kind
 from server.project.people import Person
@@ -21,6 +22,8 @@ MOVE_KINDS = {
     "rearmed": Kind.REARMED,
 }
 TOLD_KINDS = frozenset({Kind.STAGE_MOVED, Kind.CROSSED})
+#: Why claims count that did not when they were made: a form then gives its stage now.
+RECOUNTED = frozenset({"released", "classified"})
 LAST = 2**62  # after every entry there is: about to be appended
 
 
@@ -51,6 +54,25 @@ class Judge:
         person.standing, moves = judge(self.ruleset, person.standing, receipt, cause)
         for move in moves:
             self._decide(person, move, mute)
+
+    def judge_again(
+        self,
+        people: Iterable[Person],
+        cause: Cause,
+        earlier: Iterable[tuple[Person, Cause, bool]],
+        *,
+        mute: bool = False,
+    ) -> None:
+        """Judge people of whom something was folded anew; `earlier` are the causes met on the way,
+        which were judged when they happened."""
+        first: dict[int, str] = {}
+        for person, met, _ in earlier if cause.reason in RECOUNTED else ():
+            known = first.get(person.person_id, "")
+            if STAGE_RANK.get(met.first_stage, -1) > STAGE_RANK.get(known, -1):
+                first[person.person_id] = met.first_stage
+        for person in people:
+            why = replace(cause, first_stage=first.get(person.person_id, ""))
+            self.judge(person, why, mute=mute)
 
     def _decide(self, person: Person, move: Move, mute: bool) -> None:
         at, q, event_id = move.cause.key

@@ -7,78 +7,30 @@ to go on with, and those to fold anew → everybody concerned
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from server.model import Class, Flag, Kind
-from server.project.fold import Fold, History, Written, counted, owner_of
+from server.project.batch import CLAIMING, DOUBTING, REHEARD, Batch
+from server.project.fold import Fold, History, Written
 from server.project.lookup import Lookup
+from server.project.nearby import near
 from server.project.people import Population, read_parts
-from server.project.registry import IDENTITY, Registry, Settled, read_said, ruling_of
+from server.project.registry import Registry, Settled, read_said, ruling_of
+from server.project.rows import counted, owner_of
+from server.project.rulings import State
 from server.project.seen import Seen
+from server.project.sessions import OPENERS
 from server.project.signals import Hit
-from server.project.standing import Said, Told, read
+from server.project.stages import Cause
+from server.project.standing import Said, Told
 from server.project.subjects import ordered
-from server.project.visitor import Rules, Visitor, grants
-from server.storage import derived, entries
+from server.project.typos import KIND as TYPO
+from server.project.typos import MOST_PERSONS
+from server.project.visitor import NOTHING, Past, Rules, Visitor, grants
+from server.storage import derived, entries, erasing
 from server.storage import identities as names
 from server.storage import people as rows
 from server.storage.database import Reader, Row
 from server.storage.entries import Entry
-
-#: What changes who a person is, or what a person was told: everything said is read again.
-REHEARD = IDENTITY | {Kind.RETRACTED, Kind.DISMISS}
-#: After these, what was told may never have been so.
-DOUBTING = frozenset({Kind.CLASSIFY, Kind.SPLIT, Kind.REFUSE, Kind.ERASE})
-
-
-class Classify(msgspec.Struct, frozen=True):
-    """Somebody says what a visitor, or one event, is. The class is a word, or empty for what
-    accept said."""
-
-    visitor: int = 0
-    event: int = 0
-    class_: str = msgspec.field(name="class", default="human")
-
-
-class Erased(msgspec.Struct, frozen=True):
-    """What an erasure took away: visitors to fold anew and claims that are gone."""
-
-    visitors: tuple[int, ...] = ()
-    claims: tuple[int, ...] = ()
-
-
-class Batch:
-    """The entries of one result, sorted by what they are."""
-
-    def __init__(self, found: Sequence[Entry]) -> None:
-        self.first, self.last, self.passed = found[0].seq, found[-1].seq, len(found)
-        self.groups: dict[int, list[Seen]] = {}  # by visitor, in the order of rules
-        self.said: list[Told] = []
-        self.classified: list[tuple[int, Classify]] = []
-        self.erased: list[Erased] = []
-        self.doubts: Entry | None = None  # the last decision after which nothing told is certain
-        for entry in found:
-            if entry.kind >= Kind.SITE_CREATED:
-                self._hear(entry)
-
-    def _hear(self, entry: Entry) -> None:
-        kind = Kind(entry.kind)
-        if kind in DOUBTING:
-            self.doubts = entry
-        if kind is Kind.CLASSIFY:
-            classify = msgspec.json.decode(entry.data or "{}", type=Classify)
-            self.classified.append((entry.seq, classify))
-        elif kind is Kind.ERASE:
-            self.erased.append(msgspec.json.decode(entry.data or "{}", type=Erased))
-        elif entry.data:
-            said = read(entry.data)
-            self.said += [Told(entry.seq, kind, entry.at, claim, said) for claim in said.named]
-
-    def see(self, events: Iterable[Seen]) -> None:
-        for seen in events:
-            self.groups.setdefault(seen.visitor_id, []).append(seen)
-        for found in self.groups.values():
-            found.sort(key=lambda seen: seen.key)
+from server.storage.people import GRANTED
 
 
 class Loaded(NamedTuple):
@@ -100,8 +52,10 @@ class Loader:
         rules: Rules,
         visitors: dict[int, Visitor],
         people: Population,
+        *,
+        live: bool = True,
     ) -> None:
-        self.site_id, self.gen = site_id, gen
+        self.site_id, self.gen, self.live = site_id, gen, live
         self.lookup, self.rules = lookup, rules
         self.visitors, self.people = visitors, people
 
@@ -116,44 +70,59 @@ class Loader:
         """Everything about the entries `found`, which follow `cursor`."""
         self.people.rulings = {}
         self._placed: dict[int, list[entries.Placed]] = {}
+        self._why: dict[int, Cause] = {}
+        self._single: set[int] = set()  # events of nobody's browser that were classified
+        self._erased: set[int] = set()
         await self.lookup.prepare(reader, found)
         batch = Batch(found)
         anew = await self._reclassify(reader, fold, batch)
         batch.see(await see(self.lookup.see_all(found)))
         settled, lone = await self._settle(reader, fold, batch, anew)
         again: dict[int, History] = {}
-        for visitor_id, events in batch.groups.items():
-            if not visitor_id:
-                continue
-            # A visitor's id is the seq of its first entry: past the cursor it has no history.
-            cold = visitor_id <= cursor and visitor_id not in self.visitors
-            if cold and visitor_id not in anew:
-                if await self._load_visitor(reader, fold, visitor_id, events):
-                    continue
-                anew.add(visitor_id)
-            visitor = self.visitors.get(visitor_id)
-            if visitor is not None and _needs_refold(visitor, events):
-                anew.add(visitor_id)
+        late = await self._late(reader, batch, cursor, anew)
+        for visitor_id in sorted(late - anew):
+            nearby = await self._nearby(reader, visitor_id, batch.groups[visitor_id])
+            again[visitor_id] = nearby or await self._history(reader, visitor_id, batch)
         for visitor_id in sorted(anew):
-            again[visitor_id] = await self._history(
-                reader, fold, visitor_id, batch.groups.get(visitor_id, [])
-            )
+            again[visitor_id] = await self._history(reader, visitor_id, batch)
         if lone:
             again[0] = await self._lone(reader, lone)
         await self._load_people(reader, batch, settled, again)
         return Loaded(batch, settled, again)
+
+    async def _late(self, reader: Reader, batch: Batch, cursor: int, anew: set[int]) -> set[int]:
+        """Bring the visitors of a batch into memory; those with events out of order are returned,
+        and those to fold anew for another reason are added to `anew`."""
+        late: set[int] = set()
+        copied = await self._copied(reader, batch, cursor)
+        for visitor_id, events in batch.groups.items():
+            if not visitor_id:
+                continue
+            # A visitor's id is the seq of its first entry: past the cursor it has no history.
+            known = visitor_id <= cursor or visitor_id in copied
+            cold = known and visitor_id not in self.visitors
+            cold = cold and visitor_id not in anew
+            if cold and not await self._load_visitor(reader, visitor_id, events):
+                late.add(visitor_id)
+            visitor = self.visitors.get(visitor_id)
+            if visitor is not None and _needs_refold(visitor, events):
+                late.add(visitor_id)
+            if self._meets(visitor_id, visitor):
+                anew.add(visitor_id)
+        return late
 
     # ------------------------------------------------------------ decisions
 
     async def _reclassify(self, reader: Reader, fold: Fold, batch: Batch) -> set[int]:
         """Take what was classified; the visitors that are folded anew for it."""
         anew = {visitor_id for erased in batch.erased for visitor_id in erased.visitors}
-        for seq, one in batch.classified:
+        self._erased |= anew
+        for entry, one in batch.classified:
             kind, target = (1, one.event) if one.event else (0, one.visitor)
             known = self.lookup.classes.events if kind else self.lookup.classes.visitors
             if one.class_:
                 known[target] = Class[one.class_.upper()]
-                row = (kind, target, int(known[target]), seq)
+                row = (kind, target, int(known[target]), entry.seq)
                 fold.changes.put(derived.CLASSES, row)
             else:
                 known.pop(target, None)
@@ -161,24 +130,27 @@ class Loader:
             if kind:
                 found = await entries.by_seq(reader, self.site_id, [target])
                 target = found[target].visitor_id or 0 if target in found else 0
+                self._single |= set() if target else {one.event}
             anew.add(target)
+            self._why[target] = Cause(seq=entry.seq, at=entry.at, reason="classified")
         for visitor_id in anew:
             self.visitors.pop(visitor_id, None)
         return anew - {0}
 
     async def _settle(
         self, reader: Reader, fold: Fold, batch: Batch, anew: set[int]
-    ) -> tuple[Settled | None, list[int]]:
+    ) -> tuple[Settled | None, list[entries.Placed]]:
         """Who is who now. Visitors with a claim that is another's now are folded anew; claims of
         nobody's browser are returned."""
-        fresh = [
-            claim
-            for events in batch.groups.values()
-            for seen in events
-            if (claim := self.rules.claim_of(seen)) is not None
-        ]
+        found = {
+            visitor_id: [c for seen in events if (c := self.rules.claim_of(seen)) is not None]
+            for visitor_id, events in batch.groups.items()
+        }
+        self._fresh = {visitor_id: claims for visitor_id, claims in found.items() if claims}
+        fresh = [claim for claims in self._fresh.values() for claim in claims]
         said = [one for one in batch.said if one.kind in REHEARD]
         gone = [claim for erased in batch.erased for claim in erased.claims]
+        gone += sorted(self._single)
         for visitor_id in sorted(anew):
             gone += await self._claims_on(reader, visitor_id)
         if not (fresh or said or gone):
@@ -189,21 +161,25 @@ class Loader:
         settled = registry.settle(fold.changes)
         self.people.rulings.update(settled.identity.rulings)
         anew |= {claim.visitor_id for claim in settled.changed if claim.visitor_id}
-        return settled, [claim.seq for claim in settled.changed if not claim.visitor_id]
+        anew |= _doubted_typos(said, settled)
+        changed = {claim.seq for claim in settled.changed if not claim.visitor_id} | self._single
+        stored = await entries.by_seq(reader, self.site_id, sorted(changed))
+        lone = {(row[0], row[4]) for row in settled.lost if not row[3]}
+        lone |= {(entry.seq, entry.at) for entry in stored.values() if entry.kind}
+        return settled, await entries.alone(reader, self.site_id, self.gen, sorted(lone))
 
     async def _claims_on(self, reader: Reader, visitor_id: int) -> list[int]:
         placed = await self._read_visitor(reader, visitor_id)
-        claiming = {Kind.FORM_SUBMIT, Kind.IDENTIFY, Kind.FORM_CONFIRM, Kind.EMAIL_CLICK}
-        return [one.entry.seq for one in placed if one.entry.kind in claiming]
+        return [one.entry.seq for one in placed if one.entry.kind in CLAIMING]
 
     # ------------------------------------------------------------ visitors
 
-    async def _load_visitor(
-        self, reader: Reader, fold: Fold, visitor_id: int, events: Sequence[Seen]
-    ) -> bool:
+    async def _load_visitor(self, reader: Reader, visitor_id: int, events: Sequence[Seen]) -> bool:
         """Fold a visitor's history as it stands in the tables. False if it is of no use: an event
         that comes out of order has all of it folded anew anyway."""
         placed = await self._read_visitor(reader, visitor_id)
+        if placed and events[0].at < placed[-1].at:
+            return False
         await self.lookup.prepare(reader, [one.entry for one in placed])
         history = sorted(
             self.lookup.see_all([one.entry for one in placed]), key=lambda seen: seen.key
@@ -211,8 +187,8 @@ class Loader:
         if history and events[0].key <= history[-1].key:
             return False
         await self._rulings(reader, history)
-        sealed_at = await self._sealed(reader, fold, visitor_id)
-        visitor = Visitor(visitor_id, granted=grants(history), sealed_at=sealed_at)
+        past = await self._past(reader, visitor_id)
+        visitor = Visitor(visitor_id, granted=grants(history), past=past)
         for seen in history:
             visitor.step(seen, self.rules, self.people)
         if _needs_refold(visitor, events):
@@ -220,6 +196,16 @@ class Loader:
         await self._recall_written(reader, visitor)
         self.visitors[visitor_id] = visitor
         return True
+
+    def _meets(self, visitor_id: int, visitor: Visitor | None) -> bool:
+        """Whether new claims bring one more person to a visitor: looking for typos needs them all,
+        so the visitor is folded anew."""
+        owners = set(visitor.owners) if visitor is not None else set()
+        if len(owners) >= MOST_PERSONS:
+            return False
+        rulings = [self.people.ruling(c) for c in self._fresh.get(visitor_id, ()) if not c.kiosk]
+        persons = {r.person_id for r in rulings if r.person_id and r.state <= State.QUARANTINED}
+        return not persons <= owners and len(persons | owners) > 1
 
     async def _read_visitor(self, reader: Reader, visitor_id: int) -> list[entries.Placed]:
         """A visitor's stored events, read once for one result."""
@@ -256,31 +242,76 @@ class Loader:
             for row in await names.claims_at(reader, self.site_id, self.gen, seqs):
                 self.people.rulings[row[0]] = ruling_of(row)
 
-    async def _sealed(self, reader: Reader, fold: Fold, visitor_id: int) -> int:
-        sealed_at = await rows.sealed(reader, self.site_id, self.gen, visitor_id)
-        if sealed_at >= 0:
-            found = await rows.visitor_sessions(
-                reader, self.site_id, self.gen, visitor_id, sealed=True
-            )
-            parts = await read_parts(reader, self.site_id, self.gen, found)
-            fold.sealed[visitor_id] = ordered(parts.values())
-        return sealed_at
+    async def _copied(self, reader: Reader, batch: Batch, cursor: int) -> set[int]:
+        """The visitors past the cursor of whom there are sessions all the same: a generation that
+        reads the log again begins with those whose events are gone."""
+        ids = sorted(v for v in batch.groups if v > cursor and v not in self.visitors)
+        if self.live or not ids:
+            return set()
+        return await rows.sealed_visitors(reader, self.site_id, self.gen, ids)
 
-    async def _history(
-        self, reader: Reader, fold: Fold, visitor_id: int, fresh: Sequence[Seen]
-    ) -> History:
+    async def _past(self, reader: Reader, visitor_id: int) -> Past:
+        """The sessions of a visitor whose events were thinned."""
+        scope = (reader, self.site_id, self.gen)
+        found = await rows.sealed(*scope, visitor_id)
+        if not found:
+            return NOTHING
+        stored = await rows.visitor_sessions(*scope, visitor_id, sealed=True)
+        parts = ordered((await read_parts(*scope, stored)).values())
+        granted = any(row[-1] == GRANTED for row in found)
+        start_at, device, browser, os, _ = found[0]
+        return Past(start_at, device, browser, os, granted, tuple(parts))
+
+    async def _history(self, reader: Reader, visitor_id: int, batch: Batch) -> History:
         placed = await self._read_visitor(reader, visitor_id)
-        sealed_at = await self._sealed(reader, fold, visitor_id)
+        past = await self._past(reader, visitor_id)
         links = await rows.links(reader, self.site_id, self.gen, visitor_id)
-        written = await self._written(reader, placed, {row[:3]: row for row in links}, sealed_at)
-        events = await self._events(reader, [one.entry for one in placed], fresh)
-        return History(events, written)
+        gone = [part.row.session_id for part in past.parts if visitor_id in self._erased]
+        if gone and await erasing.keys_of(reader, self.site_id, [visitor_id]):
+            gone = []  # others use it too: what is nobody's stays
+        written = await self._written(reader, placed, {row[:3]: row for row in links}, gone)
+        written = written._replace(past=NOTHING if gone else past)
+        stored = [one.entry for one in placed]
+        events = await self._events(reader, stored, batch.groups.get(visitor_id, []))
+        typos, dismissed = await self._typos(reader, stored, batch)
+        return History(events, written._replace(typos=typos), dismissed, self._why.get(visitor_id))
 
-    async def _lone(self, reader: Reader, seqs: Sequence[int]) -> History:
-        """Submissions of nobody's browser whose person is another one now."""
-        found = await entries.by_seq(reader, self.site_id, seqs)
-        written = await self._written(reader, [_lone_row(one) for one in found.values()], {}, -1)
-        return History(await self._events(reader, list(found.values()), ()), written)
+    async def _typos(
+        self, reader: Reader, stored: Sequence[Entry], batch: Batch
+    ) -> tuple[dict[Row, Row], frozenset[int]]:
+        """The typos written of a visitor, and the claims of which somebody said it is none."""
+        claims = [entry.seq for entry in stored if not entry.kind or entry.kind in CLAIMING]
+        scope = (reader, self.site_id, self.gen)
+        written = await names.conflicts_at(*scope, claims) if claims else []
+        about = await names.said_of_claims(*scope, claims) if claims else []
+        about = [row for row in about if row[2] == Kind.DISMISS]
+        said = [*await read_said(reader, self.site_id, about), *batch.said]
+        dismissed = (
+            one.claim for one in said if one.kind is Kind.DISMISS and one.said.kind == TYPO
+        )
+        return {row[:3]: row for row in written if row[1] == TYPO}, frozenset(dismissed)
+
+    async def _nearby(
+        self, reader: Reader, visitor_id: int, events: Sequence[Seen]
+    ) -> History | None:
+        """The sessions around late events, None where all of the visitor may be concerned."""
+        found = await near(reader, self.site_id, self.gen, visitor_id, events)
+        if found is None:
+            return None
+        await self.lookup.prepare(reader, found.stored)
+        known = [*self.lookup.see_all(found.stored), *events]
+        if not all(seen.device for seen in known if seen.kind in OPENERS):
+            return None  # it may be taken from the session before
+        past = Past(found.before, parts=tuple(found.others))
+        written = Written(found.events, found.sessions, found.signals, {}, past)
+        known.sort(key=lambda seen: seen.key)
+        return History(known, written, nearby=True, following=found.following)
+
+    async def _lone(self, reader: Reader, placed: Sequence[entries.Placed]) -> History:
+        """Submissions of nobody's browser whose person is another one now, or erased."""
+        written = await self._written(reader, placed, {})
+        events = await self._events(reader, [one.entry for one in placed], ())
+        return History(events, written, classified=self._why.get(0))
 
     async def _events(
         self, reader: Reader, stored: Sequence[Entry], fresh: Sequence[Seen]
@@ -295,9 +326,10 @@ class Loader:
         reader: Reader,
         placed: Sequence[entries.Placed],
         links: dict[Row, Row],
-        sealed_at: int,
+        gone: Sequence[int] = (),
     ) -> Written:
-        ids = sorted({one.session_id for one in placed if one.session_id > 0})
+        """What the tables hold of events and their sessions, and of sessions that shall go."""
+        ids = sorted({one.session_id for one in placed if one.session_id > 0} | set(gone))
         sessions = await rows.sessions(reader, self.site_id, self.gen, ids)
         signals = await rows.signals(reader, self.site_id, self.gen, ids)
         events = {}
@@ -310,7 +342,6 @@ class Loader:
             {row[:1]: row for row in sessions},
             {row[:4]: row for row in signals},
             links,
-            sealed_at,
         )
 
     # ------------------------------------------------------------ people
@@ -346,10 +377,10 @@ def _needs_refold(visitor: Visitor, events: Sequence[Seen]) -> bool:
     return any(visitor.needs_refold(seen) for seen in events) or (waiting and grants(events))
 
 
-def _lone_row(entry: Entry) -> entries.Placed:
-    """An event of nobody's browser is a session of its own."""
-    at, q, kind = entry.at or 0, entry.q or 0, entry.kind
-    return entries.Placed(entry, 0, at, q, entry.seq, kind, 0, 0)
+def _doubted_typos(said: Iterable[Told], settled: Settled) -> set[int]:
+    """The visitors of claims of which somebody says now that they are no typo."""
+    claims = [one.claim for one in said if one.kind is Kind.DISMISS and one.said.kind == TYPO]
+    return {settled.claims[c].visitor_id for c in claims if c in settled.claims} - {0}
 
 
 async def all_said(reader: Reader, site_id: int, gen: int, person_id: int) -> list[Told]:

@@ -5,7 +5,8 @@ together; a site whose storage fails does not keep the others waiting.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from server.errors import Conflict, Overloaded
@@ -42,7 +43,10 @@ class Projector:
         self.clock = clock
         self.sites = sites
         self.moved = asyncio.Event()
+        self.asked = asyncio.Event()  # set when a visitor is to be erased
         self.behind = False  # whether a log went on beyond the last round
+        #: Whoever writes derived rows of a site does it in its turn.
+        self.turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._projectors: dict[int, SiteProjector] = {}
 
     def projector_of(self, site: Site) -> SiteProjector:
@@ -81,12 +85,16 @@ class Projector:
             projector = self.projector_of(site)
             head, before = heads.get(site.site_id, 0), projector.cursor
             try:
-                count = await projector.advance(self._pause) if head > projector.cursor else 0
+                async with self.turns[site.site_id]:
+                    count = await projector.advance(self._pause) if head > projector.cursor else 0
             except (Overloaded, Conflict) as error:  # the other sites go on
                 fault = error
                 continue
             self.behind |= head > projector.cursor
             passed += count
+            if projector.withdrawn:
+                self.asked.set()
+                projector.withdrawn = False
             if projector.cursor != before:
                 self._announce()
             if count:
@@ -102,7 +110,9 @@ class Projector:
         today = self.clock() // DAY_MS
         if projector.refreshed == today:
             return
-        if await projector.refresh_due():
+        async with self.turns[projector.site.site_id]:
+            due = await projector.refresh_due()
+        if due:
             self.behind = True
         else:
             projector.refreshed = today
@@ -117,6 +127,14 @@ class Projector:
         """Wake whoever waits for a cursor."""
         self.moved.set()
         self.moved = asyncio.Event()
+
+    def sealed(self, site_id: int, visitors: Iterable[int], seals: int) -> None:
+        """Sessions of these visitors were sealed, for the `seals`th time; -1 is perhaps."""
+        known = self._projectors.get(site_id)
+        if known is not None and seals < 0:
+            known.forget()
+        elif known is not None:
+            known.sealed(visitors, seals)
 
     async def passed(self, site_id: int, seq: int) -> None:
         """Wait until the projector of a site has passed an entry."""

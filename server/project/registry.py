@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from server.model import Identifier, Kind, Level
-from server.project.claims import Claim
+from server.project.claims import WEIGHT, Claim
 from server.project.identity import resolve
 from server.project.lookup import Lookup
 from server.project.rulings import (
@@ -27,12 +27,13 @@ from server.project.rulings import (
 )
 from server.project.standing import Told, read
 from server.project.visitor import Rules
-from server.storage import derived, entries
+from server.storage import derived, entries, people
 from server.storage import identities as rows
 from server.storage.database import Reader, Row
 from server.storage.derived import Changes
 
 IDENTITY = frozenset({Kind.MERGE, Kind.SPLIT, Kind.VERIFY, Kind.RELEASE, Kind.REFUSE})
+ENDING = frozenset({Kind.RELEASE, Kind.REFUSE})
 #: Conflicts that identity finds; the others are found where visitors are folded.
 FOUND_HERE = frozenset(
     {
@@ -68,6 +69,7 @@ class Settled(NamedTuple):
     claims: dict[int, Claim]
     said: list[Told]
     changed: list[Claim]  # claims known before whose ruling is another now
+    lost: list[Row]  # rows of claims that are none any more
     before: set[int]
     after: set[int]
 
@@ -79,7 +81,7 @@ def decision_of(one: Told) -> Decision | None:
         return Merge(one.seq, said.claims[0], said.claims[1])
     if one.kind is Kind.SPLIT:
         return Split(one.seq, said.merge)
-    if one.kind is Kind.VERIFY:
+    if one.kind is Kind.VERIFY and said.type in WEIGHT and said.value:
         return Verify(one.seq, said.claim, Identifier(said.type, said.value))
     if one.kind in {Kind.RELEASE, Kind.REFUSE}:
         return Release(one.seq, said.claim, one.kind is Kind.RELEASE)
@@ -110,19 +112,40 @@ class Registry:
         self.said.update(((one.claim, one.seq), one) for one in said)
         seqs = {claim for one in self.said.values() for claim in one.said.named} | set(known)
         frontier = set(self.claims)
-        while frontier or seqs - self.claims.keys():
-            found = await self._rows(reader, frontier, seqs - self.claims.keys())
+        while frontier or seqs - self.claims.keys() or self._verified() - self._asked:
+            wanted = self._unasked(frontier)
+            seqs |= await self._verifiers(reader, wanted)
+            missing = seqs - self.claims.keys()
+            found = await self._rows(reader, wanted, missing)
             unknown = sorted({row[0] for row in found} - self.claims.keys())
-            seqs -= seqs - self.claims.keys() - set(unknown)  # a claim that is not there any more
             frontier = await self._read(reader, unknown)
+            seqs -= missing  # read now, or no claims any more
             seqs |= await self._decisions(reader, sorted({row[0] for row in found}))
         if self.old:
             await self._read_old(reader)
 
-    async def _rows(self, reader: Reader, frontier: set[int], seqs: set[int]) -> list[Row]:
+    def _verified(self) -> set[Identifier]:
+        """What somebody says is one of these persons', whoever claimed it."""
+        said = [one.said for one in self.said.values() if one.kind is Kind.VERIFY]
+        return {Identifier(one.type, one.value) for one in said}
+
+    def _unasked(self, frontier: set[int]) -> set[Identifier]:
         wanted = {given.identifier for seq in frontier for given in self.claims[seq].ids}
-        wanted -= self._asked
+        wanted = (wanted | self._verified()) - self._asked
         self._asked |= wanted
+        return wanted
+
+    async def _verifiers(self, reader: Reader, wanted: set[Identifier]) -> set[int]:
+        """The persons to whom somebody gave these identifiers, by the numbers of their claims."""
+        if not wanted:
+            return set()
+        values = sorted({identifier.value for identifier in wanted})
+        held = await people.identifiers(reader, self.site_id, self.gen, values)
+        return {
+            row[2] for row in held if row[3] == Level.DECIDED and Identifier(*row[:2]) in wanted
+        }
+
+    async def _rows(self, reader: Reader, wanted: set[Identifier], seqs: set[int]) -> list[Row]:
         found = await rows.claims_naming(reader, self.site_id, self.gen, wanted) if wanted else []
         if seqs:
             found += await rows.claims_at(reader, self.site_id, self.gen, sorted(seqs))
@@ -158,7 +181,8 @@ class Registry:
         persons = sorted({row[7] for row in self.old.get("claims", {}).values() if row[7]})
         names = await rows.identifiers_of(*scope, persons)
         traits = await rows.traits_of(*scope, persons)
-        conflicts = await rows.conflicts_at(*scope, sorted(self.claims))
+        known = {row[0] for row in self.old.get("claims", {}).values()}
+        conflicts = await rows.conflicts_at(*scope, sorted(self.claims.keys() | known))
         self.old["identifiers"] = {row[:2]: row for row in names}
         self.old["traits"] = {row[:3]: row for row in traits}
         self.old["conflicts"] = {row[:3]: row for row in conflicts if row[1] in FOUND_HERE}
@@ -182,7 +206,8 @@ class Registry:
         self._put(changes, "identifiers", derived.IDENTIFIERS, _identifier_rows(identity))
         self._put(changes, "traits", derived.TRAITS, _trait_rows(self.claims, identity))
         closed = {(one.claim, one.said.kind) for one in said if one.kind is Kind.DISMISS}
-        self._put(changes, "conflicts", derived.CONFLICTS, _conflict_rows(identity, closed))
+        conflicts = [*_conflict_rows(identity, closed), *_ended_rows(self.claims, said, identity)]
+        self._put(changes, "conflicts", derived.CONFLICTS, conflicts)
         self._put(changes, "person_entries", derived.PERSON_ENTRIES, _said_rows(said, identity))
         changed = {key[0] for key, row in old.items() if row != new.get(key)}
         before = {row[7] for row in old.values() if row[7]}
@@ -192,6 +217,7 @@ class Registry:
             self.claims,
             said,
             [self.claims[seq] for seq in sorted(changed & self.claims.keys())],
+            [row for key, row in sorted(old.items()) if key[0] not in self.claims],
             before,
             after & (identity.bases.keys() | after),
         )
@@ -250,6 +276,25 @@ def _trait_rows(claims: dict[int, Claim], identity: Identity) -> Iterable[Row]:
 def _conflict_rows(identity: Identity, closed: set[tuple[int, str]]) -> Iterable[Row]:
     for one in identity.conflicts:
         yield conflict_row(one, closed=(one.seq, one.kind) in closed)
+
+
+def _ended_rows(
+    claims: dict[int, Claim], said: Iterable[Told], identity: Identity
+) -> Iterable[Row]:
+    """Quarantines that somebody ended: still to be found, and to be decided the other way."""
+    for one in said:  # the last one about a claim is kept
+        ruling = identity.rulings.get(one.claim)
+        if one.kind not in ENDING or ruling is None or not ruling.person_id:
+            continue
+        if ruling.state not in {State.ACTIVE, State.VOID}:
+            continue
+        claim, decided = claims[one.claim], "refused" if ruling.state is State.VOID else "accepted"
+        ids = [[given.identifier.type, given.identifier.value] for given in claim.ids]
+        evidence = {"ids": ids, "visitor": claim.visitor_id, "form": claim.form}
+        evidence |= {"decided": decided, "by": one.seq}
+        kind = one.said.kind or "quarantined"
+        found = Conflict(claim.seq, kind, ruling.person_id, 0, claim.at, evidence)
+        yield conflict_row(found, closed=True)
 
 
 def conflict_row(one: Conflict, *, closed: bool) -> Row:

@@ -15,6 +15,7 @@ from server.errors import Conflict, HandraiseError, Overloaded
 from server.ingest.agents import Agents
 from server.metrics import Metrics
 from server.model import Site
+from server.project.copying import BEGUN, copy_sealed
 from server.project.site_projector import SiteProjector
 from server.storage import generations
 from server.storage import people as rows
@@ -123,7 +124,7 @@ class Replays:
         projector = SiteProjector(
             site, self.database, self.writer, self.agents, self.clock, gen=gen
         )
-        while await self._step(site, projector, replay):
+        while await self._copy(site, projector) or await self._step(site, projector, replay):
             continue
         if replay.swaps:
             return await self._swap(site, gen)
@@ -140,8 +141,18 @@ class Replays:
                 return one.gen
             await self._drop(site.site_id, one.gen)
         gen = max(site.generation, *(one.gen for one in found)) + 1 if replay.swaps else VERIFIED
-        await self.writer.run(lambda: generations.begin(site.site_id, gen), moves=False)
+        await self.writer.run(lambda: generations.begin(site.site_id, gen, BEGUN), moves=False)
         return gen
+
+    async def _copy(self, site: Site, projector: SiteProjector) -> bool:
+        """Some of what was sealed, which no entry tells any more; False once all of it is there."""
+        try:
+            copied = await copy_sealed(projector, site.generation)
+        except (Overloaded, Conflict):
+            await asyncio.sleep(RETRY_S)
+            return True
+        await self._pause()
+        return copied
 
     async def _step(self, site: Site, projector: SiteProjector, replay: Replay) -> bool:
         """One batch; False once the live generation's cursor is reached."""

@@ -53,6 +53,12 @@ class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.class_ is Class.HUMAN
 
     @property
+    def withdraws(self) -> bool:
+        """Whether consent ends with it, for a visitor that is known."""
+        denied = self.kind is Kind.CONSENT and self.data.get("state") == "denied"
+        return denied and self.visitor_id > 0
+
+    @property
     def counts(self) -> bool:
         """Late and cookieless events are kept and count for nothing here."""
         return not self.flags & (Flag.LATE | Flag.COOKIELESS)

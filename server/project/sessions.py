@@ -65,6 +65,7 @@ class Session:
 
     __slots__ = (
         "alone",
+        "barred",
         "browser",
         "campaign",
         "channel",
@@ -83,7 +84,6 @@ class Session:
         "leads",
         "level",
         "medium",
-        "next_start",
         "os",
         "page_views",
         "person_id",
@@ -111,10 +111,10 @@ class Session:
         self.level = 0
         self.state = 0  # 1: quarantined, shown but not scored
         self.alone = False  # one submission of which no visit is known
+        self.barred = False  # consent was withdrawn after it began: no later claim takes it
         self.reason = ""
         self.start_at = self.end_at = seen.at
         self.prev_start = prev_start  # of the visitor's session before, -1 if none
-        self.next_start = 0  # start of the session after, 0 if none yet
         self.page_views = self.events = self.engaged_ms = self.leads = 0
         self.landing = self.exit_page = ""
         self.source, self.medium = seen.source, seen.medium

@@ -95,14 +95,22 @@ class SiteProjector:
         self.batch = self.most = BATCH_LEAST
         self.passed_over = 0  # entries that could not be projected
         self.refreshed = 0  # the UTC day whose changes of scores are all written
+        self.withdrawn = False  # whether a visitor is to be erased
         self.long_turns = 0  # results that took longer to write than they should
         self.forget()
 
     def forget(self) -> None:
         """Drop everything in memory: it is read again from the tables."""
-        self.cursor = -1
+        self.cursor = self.seals = -1
         self.visitors: dict[int, Visitor] = {}
         self.people = Population()
+
+    def sealed(self, visitors: Iterable[int], seals: int) -> None:
+        """Sessions of these visitors were sealed: they are read again. `seals` counts that."""
+        for visitor_id in visitors:
+            self.visitors.pop(visitor_id, None)
+        if self.seals >= 0:
+            self.seals = seals
 
     # ------------------------------------------------------------ one batch
 
@@ -168,7 +176,7 @@ class SiteProjector:
     def _take_events(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
         batch, cause = loaded.batch, _decided(loaded.batch)
         for visitor_id, events in batch.groups.items():
-            if visitor_id in loaded.again:
+            if visitor_id and visitor_id in loaded.again:
                 continue
             visitor = self.visitors.get(visitor_id)
             if visitor is None:
@@ -179,6 +187,11 @@ class SiteProjector:
             if visitor_id:
                 self.visitors[visitor_id] = visitor
         for visitor_id, history in loaded.again.items():
+            if history.nearby:
+                fold.refold_nearby(visitor_id, history)
+                self.visitors.pop(visitor_id, None)  # it knows only these sessions
+                yield
+                continue
             fresh = {seen.seq for seen in batch.groups.get(visitor_id, ())}
             visitor = fold.refold(visitor_id, history, fresh if visitor_id else (), cause)
             if visitor_id:
@@ -218,9 +231,12 @@ class SiteProjector:
 
     async def _write(self, old: int, new: int, changes: Changes) -> None:
         site_id, gen = self.site.site_id, self.gen
-        decides = self.decides
-        script = lambda: derived.apply(site_id, gen, old, new, changes, decides=decides)  # noqa: E731
+        decides, seals = self.decides, self.seals
+        script = lambda: derived.apply(  # noqa: E731
+            site_id, gen, old, new, changes, decides=decides, seals=seals
+        )
         await self.writer.run(script, moves=bool(changes.consequences))
+        self.withdrawn |= bool(changes.withdrawn)
         if changes.seconds > WRITING_S:
             self.long_turns += 1
             self.most = max(BATCH_LEAST, self.most * 3 // 4)
@@ -233,17 +249,21 @@ class SiteProjector:
         self, reader: Reader, fold: Fold, pause: Pause, until: int | None
     ) -> Loaded | None:
         site_id, gen = self.site.site_id, self.gen
-        if self.cursor < 0:
-            self.cursor = await rows.cursor(reader, site_id, gen)
-            await self._read_classes(reader)
+        await self._begin(reader)
         found = await entries.after(reader, site_id, self.cursor, self.batch)
         found = [entry for entry in found if until is None or entry.seq <= until]
         if not found:
             return None
-        loader = Loader(site_id, gen, self.lookup, self.rules, self.visitors, self.people)
+        loader = Loader(
+            site_id, gen, self.lookup, self.rules, self.visitors, self.people, live=self.decides
+        )
         return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, pause))
 
-    async def _read_classes(self, reader: Reader) -> None:
+    async def _begin(self, reader: Reader) -> None:
+        """Where the tables are, if nothing is in memory."""
+        if self.cursor >= 0:
+            return
+        self.cursor, self.seals = await rows.position(reader, self.site.site_id, self.gen)
         classes = Classes()
         for kind, target, class_, _seq in await names.classes(reader, self.site.site_id, self.gen):
             (classes.events if kind else classes.visitors)[target] = Class(class_)
@@ -265,9 +285,7 @@ class SiteProjector:
         self._trim()
         site_id, gen = self.site.site_id, self.gen
         async with self.database.snapshot() as reader:
-            if self.cursor < 0:
-                self.cursor = await rows.cursor(reader, site_id, gen)
-                await self._read_classes(reader)
+            await self._begin(reader)
             due = await rows.due(reader, site_id, gen, self.clock() // DAY_MS, DUE_BATCH)
             if not due:
                 return 0

@@ -11,10 +11,10 @@ anew. Ownership rules 1, 2, 5, 6 and 8 are applied here, on sessions, never on p
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from server.model import DAY_MS, Consent, Flag, Kind, Level, SiteSettings
-from server.project.claims import Claim, claim_of
+from server.project.claims import CLAIMING, Claim, claim_of
 from server.project.rulings import Ruling, State
 from server.project.seen import Key, Seen
 from server.project.sessions import OPENERS, Session, gone, new_campaign
@@ -43,12 +43,32 @@ class Rules(NamedTuple):
 
     def claim_of(self, seen: Seen) -> Claim | None:
         """The claim an event makes on this site, if any."""
+        if seen.kind not in CLAIMING:
+            return None
         form = seen.data.get("form", "") if seen.data else ""
         return claim_of(seen, self.purpose(form), form in self.kiosks)
 
 
+#: Plain numbers: an operation on a member of an enum costs half a microsecond.
+_LATE, _COOKIELESS = int(Flag.LATE), int(Flag.COOKIELESS)
 #: What stands for a session where an event is in none. Stored.
 LATE, COOKIELESS, UNCOUNTED = 0, -1, -2
+
+
+class Past(NamedTuple):
+    """What is known of sessions that are not folded, such as those whose events were thinned: when
+    the last of them began (ms, -1: there is none) and on what, whether consent was given in one,
+    and what they bring to their subject."""
+
+    start_at: int = -1
+    device: str = ""
+    browser: str = ""
+    os: str = ""
+    granted: bool = False
+    parts: tuple[Any, ...] = ()  # `people.Part`
+
+
+NOTHING = Past()
 
 
 class EventRow(NamedTuple):
@@ -83,14 +103,14 @@ class Visitor:
         "granted",
         "last",
         "owners",
-        "sealed_at",
+        "past",
         "sessions",
         "since",
         "visitor_id",
         "withheld",
     )
 
-    def __init__(self, visitor_id: int, *, granted: bool = False, sealed_at: int = -1) -> None:
+    def __init__(self, visitor_id: int, *, granted: bool = False, past: Past = NOTHING) -> None:
         self.visitor_id = visitor_id
         self.sessions: list[Session] = []
         self.alone: list[Session] = []  # submissions of which no visit is known
@@ -98,9 +118,9 @@ class Visitor:
         self.given: dict[int, State] = {}  # how they stand here: the best of their claims
         self.last: Key = FIRST
         self.withheld = False  # cookieless events wait for a grant
-        self.granted = granted  # consent is given somewhere in its history
-        self.sealed_at = sealed_at  # start of the last session whose events were thinned
-        self.since = 0  # consent was withdrawn then: nothing before it can be joined again
+        self.granted = granted or past.granted  # consent is given somewhere in its history
+        self.past = past  # sessions before those here
+        self.since = FIRST  # consent was withdrawn then: nothing before it can be joined again
 
     @property
     def shared(self) -> bool:
@@ -135,11 +155,11 @@ class Visitor:
 
     def _counts(self, seen: Seen) -> bool:
         """Cookieless events count once consent is granted on the same page load."""
-        if seen.flags & Flag.LATE or not seen.human:
+        if seen.flags & _LATE or not seen.human:
             return False
         if seen.consent is Consent.GRANTED:
             self.granted = True
-        if seen.flags & Flag.COOKIELESS and not self.granted:
+        if seen.flags & _COOKIELESS and not self.granted:
             self.withheld = True
             return False
         return True
@@ -147,8 +167,8 @@ class Visitor:
     def _place(self, seen: Seen) -> int:
         if not seen.human:
             return UNCOUNTED
-        waits = seen.flags & Flag.COOKIELESS and not self.granted
-        return COOKIELESS if waits and not seen.flags & Flag.LATE else LATE
+        waits = seen.flags & _COOKIELESS and not self.granted
+        return COOKIELESS if waits and not seen.flags & _LATE else LATE
 
     def _stand_alone(self, seen: Seen, claim: Claim, rules: Rules, people: People) -> Step:
         """A submission without a visit: rule 11's kiosk, or no consent to more (rule 15)."""
@@ -176,15 +196,12 @@ class Visitor:
 
     def _open(self, seen: Seen) -> Session:
         before = self.sessions[-1] if self.sessions else None
-        session = Session(seen, before.start_at if before else self.sealed_at)
-        if before is not None:
-            before.next_start = seen.at
-            if not session.device:
-                session.device, session.browser, session.os = (
-                    before.device,
-                    before.browser,
-                    before.os,
-                )
+        past = self.past
+        last = before.start_at if before is not None else -1
+        session = Session(seen, past.start_at if last < past.start_at <= seen.at else last)
+        known = before if before is not None else past
+        if not session.device:
+            session.device, session.browser, session.os = known.device, known.browser, known.os
         if len(self.owners) == 1 and self.given.get(self.owners[0]) is State.ACTIVE:
             owner = next(s for s in reversed(self.sessions) if s.person_id == self.owners[0])
             session.person_id, session.evidence = owner.person_id, owner.evidence
@@ -209,13 +226,15 @@ class Visitor:
         self.given[person_id] = min(ruling.state, self.given.get(person_id, ruling.state))
         if session.person_id == person_id and session.state <= ruling.state:
             return session, self._raise(person_id, ruling.level)
-        other = session.person_id not in {0, person_id} or session.start_at < self.since
+        other = session.person_id not in {0, person_id} or session.barred
         if other and session.events:
             session = self._cut(seen, session)
         taken = [session]
         if not self.shared and ruling.state is State.ACTIVE:
-            since = max(claim.at - settings.lookback_days * DAY_MS, self.since)
-            taken = [s for s in self.sessions if not s.person_id and s.start_at >= since]
+            days = min(settings.lookback_days, settings.retention_days)
+            since = claim.at - days * DAY_MS
+            free = [s for s in self.sessions if not s.person_id and not s.barred]
+            taken = [s for s in free if s.start_at >= since]
             taken += [session] if session not in taken else []
         for one in taken:
             _give(one, claim, ruling)
@@ -237,7 +256,9 @@ class Visitor:
             session.reason = ""
         self.owners.clear()
         self.given.clear()
-        self.since = seen.at + 1
+        for session in self.sessions:
+            session.barred = True
+        self.since = seen.key
         return tuple(freed)
 
     def _cut(self, seen: Seen, session: Session) -> Session:
@@ -248,7 +269,6 @@ class Visitor:
         new.country, new.company = session.country, session.company
         new.device, new.browser, new.os = session.device, session.browser, session.os
         new.language = session.language
-        session.next_start = seen.at
         self.sessions.append(new)
         return new
 
@@ -275,7 +295,7 @@ def _give(session: Session, claim: Claim, ruling: Ruling) -> None:
 
 def grants(events: Iterable[Seen]) -> bool:
     """Whether consent is given somewhere in a visitor's history: then all of it may join."""
-    return any(e.consent is Consent.GRANTED and e.human and not e.flags & Flag.LATE for e in events)
+    return any(e.consent is Consent.GRANTED and e.human and not e.flags & _LATE for e in events)
 
 
 class LinkRow(NamedTuple):

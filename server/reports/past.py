@@ -13,6 +13,7 @@ from server.project.registry import Trait
 from server.project.rules import Ruleset
 from server.project.scoring import Receipt, score, signals_of
 from server.project.subjects import ordered
+from server.reports.consequences import told
 from server.reports.people import identifiers_of, links_of, person
 from server.reports.receipts import receipt_lines
 from server.reports.shapes import PersonDetail, iso, points
@@ -54,6 +55,11 @@ async def person_at(
         identifiers=[one for one in identifiers if one.at <= iso(at)],
         links=[one for one in links if one.since <= iso(at)],
         receipt=receipt_lines(receipt.lines),
+        tags=list(known.tags),
+        owner=known.owner,
+        do_not_contact=bool(known.do_not_contact),
+        notes=[one for one in today.notes if one.at <= iso(at)],
+        merges=[one for one in today.merges if one.at <= iso(at)],
     )
 
 
@@ -72,6 +78,8 @@ async def _person(reader: Reader, site: Site, person_id: int, at: int) -> Person
     for name, seq, value, _, level, given in await rows.traits(reader, site_id, gen, person_id):
         if given <= at:
             known.learn(name, Trait(msgspec.json.decode(value), level, given, seq))
+    decided = await told(reader, site, person_id, [Kind.OWNER, Kind.DO_NOT_CONTACT, Kind.TAG])
+    known.hear_all([one for one in decided if one.at <= at], {})
     sessions = await rows.person_sessions(reader, site_id, gen, person_id)
     known.parts = await read_parts(reader, site_id, gen, sessions)
     return known

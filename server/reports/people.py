@@ -7,6 +7,7 @@ import msgspec
 from server.errors import NotFound
 from server.model import STAGES, Level, Site
 from server.reports import paging
+from server.reports.consequences import merges_of, notes_of
 from server.reports.paging import Key, Paging, Where
 from server.reports.receipts import receipt_of
 from server.reports.shapes import (
@@ -36,6 +37,8 @@ class PeopleFilter(NamedTuple):
     company: str = ""
     words: tuple[str, ...] = ()
     since: int | None = None
+    tag: str = ""
+    email: str = ""  # any of theirs, normalised
 
 
 class Order(NamedTuple):
@@ -84,7 +87,7 @@ _JOINED = (
 _COLUMNS = (
     "s.subject_id, p.email, p.name, p.company, s.company, s.stage, s.score, s.fit, s.engagement,"
     " s.grade, p.level, s.first_seen, s.last_seen, s.sessions, s.page_views, s.source, s.channel,"
-    " s.signals"
+    " s.signals, p.tags, p.owner, p.do_not_contact"
 )
 
 
@@ -126,6 +129,16 @@ def _conditions(where: Where, chosen: PeopleFilter, *, by_words: bool) -> None:
             f"(p.company = {exact} OR lower(p.company) = {low} OR p.company_domain = {low}"
             f" OR s.company = {exact})"
         )
+    if chosen.email:
+        where.add(
+            "s.subject_id IN (SELECT i.person_id FROM identifiers i WHERE i.site_id = $1"
+            f" AND i.gen = $2 AND i.type = 'email' AND i.value = {where.arg(chosen.email)})"
+        )
+    if chosen.tag:
+        # A line each: taking this one out must change the text.
+        mark, line = where.arg(f"\n{chosen.tag}\n"), where.arg("\n")
+        lines = f"{line} || p.tags || {line}"
+        where.add(f"replace({lines}, {mark}, '') <> {lines}")
     subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
     for place, word in enumerate(chosen.words):
         if place == 0 and by_words:
@@ -214,6 +227,9 @@ def _item(row: Row) -> PersonRow:
         source=row[15],
         channel=row[16],
         signals=row[17].split(),
+        tags=row[18].split("\n") if row[18] else [],
+        owner=row[19],
+        do_not_contact=bool(row[20]),
     )
 
 
@@ -244,11 +260,13 @@ async def person(reader: Reader, site: Site, person_id: int) -> PersonDetail:
     item = _item(row)
     return PersonDetail(
         **{name: getattr(item, name) for name in PersonRow.__struct_fields__},
-        created_at=iso(row[18]),
+        created_at=iso(row[21]),
         traits=await traits_of(reader, site, person_id),
         identifiers=await identifiers_of(reader, site, person_id),
         links=await links_of(reader, site, person_id),
         receipt=await receipt_of(reader, site, PERSON, person_id),
+        notes=await notes_of(reader, site, person_id),
+        merges=await merges_of(reader, site, person_id),
     )
 
 

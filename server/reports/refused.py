@@ -1,10 +1,12 @@
 """What was refused or set aside: every reason with its count, its meaning and a few samples."""
 
+from typing import Any
+
 import msgspec
 
 from server.errors import Refusal
 from server.model import Class, Site
-from server.reports.shapes import Refused, RefusedRow, RefusedSample, iso
+from server.reports.shapes import Next, Shape, Time, iso
 from server.storage import refusals
 from server.storage.database import Reader
 
@@ -40,6 +42,32 @@ MEANINGS: dict[str, str] = {
 }
 #: That somebody was erased is never told.
 _UNTOLD = {Refusal.TOMBSTONE.value}
+
+
+class RefusedSample(Shape, frozen=True, kw_only=True):
+    """One refused event, without anything personal."""
+
+    at: Time
+    sample: dict[str, Any]
+
+
+class RefusedRow(Shape, frozen=True, kw_only=True):
+    """A reason, how often, and what it means. `stored` is true for events that were kept in the log
+    but out of the figures (`class_bot`, …)."""
+
+    reason: str
+    meaning: str
+    stored: bool
+    count: int
+    last: Time
+    samples: list[RefusedSample]
+
+
+class Refused(Shape, frozen=True, kw_only=True):
+    """What was refused or set aside, the most frequent reason first."""
+
+    items: list[RefusedRow]
+    next: Next = None
 
 
 async def refused(reader: Reader, site: Site, since: int) -> Refused:

@@ -83,6 +83,9 @@ class PersonRow(Shape, frozen=True, kw_only=True):
     source: str
     channel: str
     signals: list[str]
+    tags: list[str]
+    owner: Annotated[str, Meta(description="Who looks after them; empty is nobody.")]
+    do_not_contact: bool
 
 
 class People(Shape, frozen=True, kw_only=True):
@@ -131,6 +134,24 @@ class ReceiptLine(Shape, frozen=True, kw_only=True):
     ]
 
 
+class NoteRow(Shape, frozen=True, kw_only=True):
+    """Something somebody wrote down about the person."""
+
+    id: EntryId
+    at: Time
+    author: str
+    text: str
+
+
+class MergeRow(Shape, frozen=True, kw_only=True):
+    """Two persons who are this one because somebody said so; it can be split again."""
+
+    id: EntryId
+    at: Time
+    author: str
+    persons: list[PersonId]
+
+
 class PersonDetail(PersonRow, frozen=True, kw_only=True):
     """A person with everything that is known, and the receipt of the score."""
 
@@ -139,6 +160,8 @@ class PersonDetail(PersonRow, frozen=True, kw_only=True):
     identifiers: list[IdentifierRow]
     links: list[LinkRow]
     receipt: list[ReceiptLine]
+    notes: list[NoteRow]
+    merges: list[MergeRow]
 
 
 class VisitorRow(Shape, frozen=True, kw_only=True):
@@ -295,30 +318,27 @@ class Overview(Shape, frozen=True, kw_only=True):
     landings: list[TopRow]
 
 
-class RefusedSample(Shape, frozen=True, kw_only=True):
-    """One refused event, without anything personal."""
-
-    at: Time
-    sample: dict[str, Any]
+# ---------------------------------------------------------------- replays
 
 
-class RefusedRow(Shape, frozen=True, kw_only=True):
-    """A reason, how often, and what it means. `stored` is true for events that were kept in the log
-    but out of the figures (`class_bot`, …)."""
+class UnlikeTable(Shape, frozen=True, kw_only=True):
+    """Rows of a table that the log does not give, or gives otherwise; the keys of the first few."""
 
-    reason: str
-    meaning: str
-    stored: bool
-    count: int
-    last: Time
-    samples: list[RefusedSample]
+    table: str
+    rows: int
+    keys: list[str]
 
 
-class Refused(Shape, frozen=True, kw_only=True):
-    """What was refused or set aside, the most frequent reason first."""
+class ReplayStatus(Shape, frozen=True, kw_only=True):
+    """A rebuild or verification: `done` of `total` entries are read. `state` is never, waiting,
+    running, done or failed; `detail` says why it has failed."""
 
-    items: list[RefusedRow]
-    next: Next = None
+    kind: str
+    state: str
+    done: int
+    total: int
+    detail: str
+    unlike: list[UnlikeTable]
 
 
 # ---------------------------------------------------------------- the log

@@ -7,7 +7,7 @@ page does not grow with what lies before it.
 from server.errors import NotFound
 from server.model import EVENT_KINDS, Kind, Site
 from server.reports import paging
-from server.reports.consequences import consequences_of
+from server.reports.consequences import ABOUT_PERSONS, decided_before
 from server.reports.paging import Key, Paging, Where
 from server.reports.shapes import Timeline
 from server.reports.timeline_items import PERSON, Moment, Subject, items_of
@@ -28,14 +28,17 @@ _LINKED = (
 async def timeline(
     reader: Reader, site: Site, subject: Subject, kind: str, page: Paging
 ) -> Timeline:
-    """One page. `kind` is empty for all events, `all` for consequences too, or one kind's name."""
+    """One page. `kind` is empty for all events, `all` for decisions and consequences too, or one
+    kind's name."""
     sort = f"timeline:{kind}"
     key = paging.decode(sort, page.cursor, (int, int, int))
     moments: list[Moment] = []
     if kind in {"", "all"} or kind in EVENT_KINDS:
         moments = await _events(reader, site, subject, EVENT_KINDS.get(kind), key, page.limit + 1)
     if subject.kind == PERSON and kind and kind not in EVENT_KINDS:
-        moments += await _consequences(reader, site, subject, kind, key)
+        about = ABOUT_PERSONS.get(kind)
+        decided = await decided_before(reader, site, subject.subject_id, about, key, page.limit + 1)
+        moments += [Moment(at, 0, seq, 0, 0, 0, 0) for at, seq in decided]
     moments.sort(reverse=True)
     found, more = paging.bound(page.limit, moments)
     following = paging.encode(sort, found[-1][:3]) if more else None
@@ -49,18 +52,6 @@ async def known_visitor(reader: Reader, site: Site, visitor_id: int) -> None:
     )
     if not found:
         raise NotFound("no such visitor")
-
-
-async def _consequences(
-    reader: Reader, site: Site, subject: Subject, kind: str, key: Key | None
-) -> list[Moment]:
-    """What was decided about a person, before `key`."""
-    found = [
-        Moment(entry.at, 0, entry.seq, 0, 0, 0, 0)
-        for entry in await consequences_of(reader, site, subject.subject_id)
-        if kind in {"all", Kind(entry.kind).word}
-    ]
-    return [moment for moment in found if key is None or moment[:3] < key]
 
 
 async def _events(

@@ -8,16 +8,18 @@ import msgspec
 
 from server.model import Door, Kind, Level, Site
 from server.project.lookup import ASSERTING
+from server.reports.consequences import Known, known_of, words_of
 from server.reports.people import LINK_STATES
 from server.reports.receipts import contributions
 from server.reports.shapes import LinkOfItem, SignalOfItem, TimelineItem, iso, points
-from server.storage import entries
+from server.storage import entries, identities
 from server.storage import people as rows
 from server.storage.database import Reader, Row
+from server.storage.derived import SESSIONS
 from server.storage.entries import Entry
 
 PERSON, VISITOR = 1, 0
-_CONSEQUENCE = {"threshold", "number", "from", "to"}
+_STATE = SESSIONS.columns[2:].index("state")
 
 
 class Subject(NamedTuple):
@@ -45,6 +47,9 @@ class _Words(NamedTuple):
     texts: dict[int, str]
     signals: dict[int, dict[str, int]]  # by seq: rule → milli-points
     links: list[Row]
+    states: dict[int, int]  # by session
+    claims: dict[int, int]  # what no visit is known of: how well, by event
+    decided: Known
 
 
 async def items_of(
@@ -60,10 +65,18 @@ async def items_of(
         for text_id in (entry.url_id, entry.title_id, entry.referrer_id, entry.campaign_id)
         if text_id is not None
     }
+    sessions = sorted({moment.session_id for moment in moments if moment.session_id > 0})
+    stored = await rows.sessions(reader, site.site_id, site.generation, sessions)
+    lone = [moment.seq for moment in moments if not moment.visitor_id and moment.session_id]
+    known = await identities.claims_at(reader, site.site_id, site.generation, lone)
+    decided = [entry for entry in found.values() if entry.kind >= Kind.SITE_CREATED]
     words = _Words(
         await entries.texts(reader, site.site_id, sorted(wanted)) if wanted else {},
         await _signals(reader, site, subject, moments),
         await _links(reader, site, subject) if subject.kind == PERSON else [],
+        {row[0]: row[_STATE] for row in stored},
+        {row[0]: row[5] for row in known},
+        await known_of(reader, site, subject.subject_id, decided),
     )
     return [
         _item(moment, found[moment.seq], words)
@@ -84,12 +97,12 @@ def _item(moment: Moment, entry: Entry, words: _Words) -> TimelineItem:
         title=title,
         session=f"s{moment.session_id}" if moment.session_id else None,
         visitor=f"v{moment.visitor_id}" if moment.visitor_id else None,
-        link=_link(moment, entry, words.links),
+        link=_link(moment, entry, words),
         signals=[
             SignalOfItem(rule=rule, points=points(milli))
             for rule, milli in words.signals.get(moment.seq, {}).items()
         ],
-        data=_data(moment, entry, words.texts),
+        data=_data(moment, entry, words),
     )
 
 
@@ -97,9 +110,12 @@ def _path(url: str) -> str:
     return (urlsplit(url).path or "/") if url else ""
 
 
-def _data(moment: Moment, entry: Entry, texts: dict[int, str]) -> dict[str, Any]:
+def _data(moment: Moment, entry: Entry, words: _Words) -> dict[str, Any]:
+    if entry.kind >= Kind.SITE_CREATED:
+        return words_of(entry, words.decided)
     data: dict[str, Any] = msgspec.json.decode(entry.data) if entry.data else {}
     if entry.kind == Kind.PAGE_VIEW:
+        texts = words.texts
         referrer, campaign = texts.get(entry.referrer_id or 0), texts.get(entry.campaign_id or 0)
         found = {
             "ms": moment.ms,
@@ -108,37 +124,32 @@ def _data(moment: Moment, entry: Entry, texts: dict[int, str]) -> dict[str, Any]
             "campaign": msgspec.json.decode(campaign) if campaign else None,
         }
         return data | {name: value for name, value in found.items() if value}
-    if entry.kind >= Kind.STAGE_MOVED:
-        said = {name: value for name, value in data.items() if name in _CONSEQUENCE}
-        cause = data.get("cause")
-        return said | {
-            "score": points(data.get("score", 0)),
-            "cause": f"e{cause}" if cause else None,
-            "notified": not data.get("mute", False),
-        }
     return data
 
 
-def _link(moment: Moment, entry: Entry, links: list[Row]) -> LinkOfItem | None:
-    """The strongest link that spans the moment; what no browser did is as sure as who told it."""
-    if entry.kind >= Kind.SITE_CREATED or (not links and moment.visitor_id):
+def _link(moment: Moment, entry: Entry, words: _Words) -> LinkOfItem | None:
+    """The strongest link that spans the moment, in the state of its session; what no browser did is
+    as sure as its claim, or as who told it."""
+    if entry.kind >= Kind.SITE_CREATED or (not words.links and moment.visitor_id):
         return None
+    state = words.states.get(moment.session_id)
     if not moment.visitor_id:
-        asserted = Door(entry.door) in ASSERTING
-        level = Level.ASSERTED if asserted else Level.CLAIMED
-        return LinkOfItem(level=level.word, state=LINK_STATES[0])
+        told = Level.ASSERTED if Door(entry.door) in ASSERTING else Level.CLAIMED
+        level = Level(words.claims.get(moment.seq, told))
+        return LinkOfItem(level=level.word, state=LINK_STATES[state or 0])
+    links = [row[1:] for row in words.links if row[0] == moment.visitor_id]
     spans = [
-        (level, -state)
-        for visitor_id, level, state, from_at, to_at in links
-        if visitor_id == moment.visitor_id
-        and from_at <= moment.at
-        and (not to_at or moment.at <= to_at)
+        (level, -known)
+        for level, known, from_at, to_at in links
+        if from_at <= moment.at and (not to_at or moment.at <= to_at)
     ]
-    spans = spans or [(row[1], -row[2]) for row in links if row[0] == moment.visitor_id]
+    same = [span for span in spans if state is None or span[1] == -state]
+    spans = same or spans or [(row[0], -row[1]) for row in links]
     if not spans:
         return None
-    level, state = max(spans)
-    return LinkOfItem(level=Level(level).word, state=LINK_STATES[-state])
+    level_of_span, known_state = max(spans)
+    shown = -known_state if state is None else state
+    return LinkOfItem(level=Level(level_of_span).word, state=LINK_STATES[shown])
 
 
 async def _links(reader: Reader, site: Site, subject: Subject) -> list[Row]:

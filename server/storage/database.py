@@ -68,6 +68,13 @@ class Database(Protocol):
         """One query on a snapshot of its own."""
         ...
 
+    async def scrub(self) -> bool:
+        """Leave nothing of deleted rows in the files; false where that cannot be promised.
+
+        Raises `Overloaded` while somebody reads what would have to go.
+        """
+        ...
+
     async def backup(self, target: str) -> None:
         """Write a consistent copy to a new file, from a read-only connection, while serving."""
         ...

@@ -12,7 +12,7 @@ from typing import Any
 
 from server.errors import Conflict
 from server.model import Event
-from server.storage import entries
+from server.storage import entries, erasing
 from server.storage.database import Query, Row, Script
 from server.storage.names import Names
 
@@ -100,6 +100,8 @@ class Changes:
     removed: dict[str, dict[Row, None]] = field(default_factory=dict)
     rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     consequences: list[Event] = field(default_factory=list)
+    #: Consent withdrawn where that erases: entry → visitor and moment (ms).
+    withdrawn: dict[int, tuple[int, int]] = field(default_factory=dict)
     seconds: float = 0.0  # that the writing took, without the commit
 
     def put(self, table: Table, row: Row) -> None:
@@ -136,7 +138,14 @@ class Changes:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.deletes or self.removed or self.rollups or self.consequences)
+        return bool(
+            self.rows
+            or self.deletes
+            or self.removed
+            or self.rollups
+            or self.consequences
+            or self.withdrawn
+        )
 
 
 ROLLUP = (
@@ -145,14 +154,27 @@ ROLLUP = (
     " DO UPDATE SET value = rollups.value + excluded.value"
 )
 
+NO_ROLLUP = (
+    "DELETE FROM rollups WHERE site_id = $1 AND gen = $2 AND name = $3 AND day = $4 AND key = $5"
+    " AND value = 0"
+)
+
 
 def apply(
-    site_id: int, gen: int, old: int, new: int, changes: Changes, *, decides: bool = True
+    site_id: int,
+    gen: int,
+    old: int,
+    new: int,
+    changes: Changes,
+    *,
+    decides: bool = True,
+    seals: int = -1,
 ) -> Script[None]:
     """Write a projection result and move the cursor from `old` to `new`.
 
     `decides` is false for a generation that only reads the log again. Raises `Conflict` if another
-    projector was here: the cursor is not at `old`.
+    projector was here (the cursor is not at `old`), or if sessions were sealed since: `seals` is
+    how often that had happened when they were read, -1 where nothing was.
     """
     started = time.perf_counter()
     # The head first, as appending does: two nodes then never wait for each other.
@@ -161,14 +183,17 @@ def apply(
         "UPDATE heads SET decided = $2 WHERE site_id = $1 AND decided < $2", (site_id, decided)
     )
     moved = yield Query(
-        "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3 RETURNING seq",
-        (site_id, gen, old, new),
+        "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3"
+        " AND ($5 < 0 OR seals = $5) RETURNING seq",
+        (site_id, gen, old, new, seals),
     )
     if not moved:
         raise Conflict("another projector has passed this point")
     yield from write(site_id, gen, changes)
     if changes.consequences:
         yield from entries.append(site_id, changes.consequences, Names())
+    for seq, (visitor_id, at) in changes.withdrawn.items():  # a number below zero: once an entry
+        yield Query(erasing.ASK, (site_id, -seq, f"v{visitor_id}", "consent withdrawn", at))
     changes.seconds = time.perf_counter() - started
 
 
@@ -186,6 +211,9 @@ def write(site_id: int, gen: int, changes: Changes) -> Script[None]:
     if changes.rollups:
         cells = sorted(changes.rollups.items())
         yield Query(ROLLUP, [(site_id, gen, *cell, n) for cell, n in cells], many=True)
+        taken = [(site_id, gen, *cell) for cell, n in cells if n < 0]
+        if taken:  # what is left of a page that only somebody erased has seen is its name
+            yield Query(NO_ROLLUP, taken, many=True)
 
 
 def _scoped(site_id: int, gen: int, rows: Iterable[Row]) -> Sequence[Row]:

@@ -254,6 +254,25 @@ async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) ->
     return [Placed(Entry._make(row[:-7]), *row[-7:]) for row in rows]
 
 
+async def alone(
+    reader: Reader, site_id: int, gen: int, moments: Sequence[tuple[int, int]]
+) -> list[Placed]:
+    """Projected events of nobody's browser by (seq, at), whatever is left of their entries."""
+    stored = await by_seq(reader, site_id, [seq for seq, _ in moments])
+    found = []
+    for seq, at in moments:
+        rows = await reader.fetch(
+            "SELECT visitor_id, at, q, session_id, kind, ms, scroll FROM session_events"
+            " WHERE site_id = $1 AND gen = $2 AND visitor_id = 0 AND at = $3 AND seq = $4",
+            site_id,
+            gen,
+            at,
+            seq,
+        )
+        found += [Placed(stored[seq], *row) for row in rows]
+    return found
+
+
 async def head(reader: Reader, site_id: int) -> int:
     rows = await reader.fetch("SELECT seq FROM heads WHERE site_id = $1", site_id)
     return rows[0][0] if rows else 0

@@ -39,7 +39,9 @@ async def settings_seq(reader: Reader, site_id: int) -> int:
 
 
 def begin(site_id: int, gen: int, seq: int = 0) -> Script[None]:
-    """An empty generation, under the settings as they are now."""
+    """An empty generation, under the settings as they are now. Below zero it is first to get what
+    was sealed; while there are two generations nothing is sealed, and the head keeps order."""
+    yield Query("UPDATE heads SET decided = decided WHERE site_id = $1", (site_id,))
     yield Query(
         "INSERT INTO cursors (site_id, gen, seq, settings_seq)"
         " SELECT $1, $2, $3, settings_seq FROM sites WHERE site_id = $1",

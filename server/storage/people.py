@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.model import Kind
 from server.storage.database import Reader, Row, chunks, in_list, padded
-from server.storage.derived import LINKS, SESSIONS
+from server.storage.derived import LINKS, SESSION_EVENTS, SESSIONS
 
 
 class SessionRow(NamedTuple):
@@ -25,6 +26,8 @@ class SessionRow(NamedTuple):
     company: str
 
 
+#: How a session is marked whose events were thinned; the second where consent was given in it.
+SEALED, GRANTED = 1, 2
 SESSION_COLUMNS = ", ".join(SessionRow._fields)
 
 
@@ -33,6 +36,14 @@ async def cursor(reader: Reader, site_id: int, gen: int) -> int:
         "SELECT seq FROM cursors WHERE site_id = $1 AND gen = $2", site_id, gen
     )
     return rows[0][0] if rows else 0
+
+
+async def position(reader: Reader, site_id: int, gen: int) -> tuple[int, int]:
+    """The cursor, and how often sessions were sealed: what a result is computed on."""
+    rows = await reader.fetch(
+        "SELECT seq, seals FROM cursors WHERE site_id = $1 AND gen = $2", site_id, gen
+    )
+    return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
 
 async def identifiers(reader: Reader, site_id: int, gen: int, values: Sequence[str]) -> list[Row]:
@@ -140,6 +151,49 @@ async def sessions(reader: Reader, site_id: int, gen: int, session_ids: Sequence
     return found
 
 
+async def sessions_of(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    """Whole rows of all sessions of a visitor, earliest first."""
+    return await reader.fetch(
+        f"SELECT {', '.join(SESSIONS.columns[2:])} FROM sessions"
+        " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 ORDER BY start_at, session_id",
+        site_id,
+        gen,
+        visitor_id,
+    )
+
+
+async def event_rows(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    """Whole rows of a visitor's events, in the order of rules."""
+    return await reader.fetch(
+        f"SELECT {', '.join(SESSION_EVENTS.columns[2:])} FROM session_events"
+        " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 ORDER BY at, q, seq",
+        site_id,
+        gen,
+        visitor_id,
+    )
+
+
+async def sessions_reading(
+    reader: Reader, site_id: int, gen: int, visitor_id: int, views: Sequence[bytes]
+) -> list[int]:
+    """In which sessions a visitor's engagement counts that tells of these page views."""
+    found: list[int] = []
+    for part in chunks(views):
+        rows = await reader.fetch(
+            "SELECT DISTINCT s.session_id FROM session_events s JOIN entries e"
+            " ON e.site_id = s.site_id AND e.seq = s.seq"
+            " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id = $3 AND s.kind = $4"
+            " AND e.page_view IN " + in_list(part, 5),
+            site_id,
+            gen,
+            visitor_id,
+            int(Kind.ENGAGEMENT),
+            *padded(part),
+        )
+        found += [row[0] for row in rows]
+    return found
+
+
 async def links(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
     """Whole rows of a visitor's links, in the columns of the table."""
     return await reader.fetch(
@@ -151,16 +205,33 @@ async def links(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list
     )
 
 
-async def sealed(reader: Reader, site_id: int, gen: int, visitor_id: int) -> int:
-    """When the last session began whose events were thinned, -1 if there is none."""
-    found = await reader.fetch(
-        "SELECT max(start_at) FROM sessions WHERE site_id = $1 AND gen = $2 AND visitor_id = $3"
-        " AND sealed = 1",
+async def sealed(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    """(start_at, device, browser, os, sealed) of the sessions whose events were thinned, the last
+    first."""
+    return await reader.fetch(
+        "SELECT start_at, device, browser, os, sealed FROM sessions WHERE site_id = $1 AND gen = $2"
+        " AND visitor_id = $3 AND sealed >= 1 ORDER BY start_at DESC, session_id DESC",
         site_id,
         gen,
         visitor_id,
     )
-    return -1 if found[0][0] is None else int(found[0][0])
+
+
+async def sealed_visitors(
+    reader: Reader, site_id: int, gen: int, visitors: Sequence[int]
+) -> set[int]:
+    """Those of the visitors who have sessions whose events were thinned."""
+    found: set[int] = set()
+    for part in chunks(visitors):
+        rows = await reader.fetch(
+            "SELECT visitor_id FROM sessions WHERE site_id = $1 AND gen = $2 AND sealed >= 1"
+            " AND visitor_id IN " + in_list(part, 3),
+            site_id,
+            gen,
+            *padded(part),
+        )
+        found.update(row[0] for row in rows)
+    return found
 
 
 async def signals(reader: Reader, site_id: int, gen: int, session_ids: Sequence[int]) -> list[Row]:

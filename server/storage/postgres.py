@@ -157,6 +157,17 @@ class PostgresDatabase:
         async with self._reader() as connection:
             return await PostgresReader(connection, self.read_limit_s).fetch(sql, *args)
 
+    async def scrub(self) -> bool:
+        """Let the space of deleted rows be used again; what the server's files and its own log of
+        writes still hold of them is the server's affair, so nothing is promised."""
+        with suppress(Exception):  # vacuuming needs a right of its own, and time
+            connection, _ = await connect(self.url, self.write_limit_s, self.durable)
+            try:
+                await connection.execute("VACUUM")
+            finally:
+                await connection.close(timeout=2)
+        return False
+
     async def backup(self, target: str) -> None:
         raise HandraiseError(
             "Handraise does not copy a PostgreSQL database itself: run"

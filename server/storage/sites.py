@@ -51,11 +51,12 @@ def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> S
     return Site(site_id=site_id, name=name, keys=(key,), settings=settings, secrets=(secret,))
 
 
-def change_settings(site_id: int, settings: SiteSettings) -> Script[None]:
+def change_settings(site_id: int, settings: SiteSettings, *, shapes: bool = True) -> Script[None]:
+    """`shapes`: what is derived changes with them, so the tables have to be made again."""
     rows = yield Query(
-        "UPDATE sites SET settings = $2, settings_seq = settings_seq + 1 WHERE site_id = $1"
+        "UPDATE sites SET settings = $2, settings_seq = settings_seq + $3 WHERE site_id = $1"
         " RETURNING settings_seq",
-        (site_id, msgspec.json.encode(settings).decode()),
+        (site_id, msgspec.json.encode(settings).decode(), int(shapes)),
     )
     if not rows:
         raise NotFound("no such site")

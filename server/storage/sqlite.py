@@ -21,6 +21,7 @@ import aiosqlite
 
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
+from server.storage.sqlite_pages import Pages
 
 #: Where the fault lies with the disk or another process, not with the statement.
 STORAGE_FAULTS = {
@@ -71,7 +72,8 @@ class SqliteWriter:
     """
 
     def __init__(self, path: Path, synchronous: str) -> None:
-        self.wal = Path(f"{path}-wal")
+        self.path, self.wal = path, Path(f"{path}-wal")
+        self.pages: Pages | None = None
         self.connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5
         )
@@ -192,10 +194,30 @@ class SqliteWriter:
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.connection.execute("PRAGMA busy_timeout=0")
 
+    def scrub(self, first: int) -> int:
+        """Clear what deleted rows left in some pages, from number `first` on; the page to go on
+        with, 0 at the end, -1 if the file is too large. Raises `Overloaded`.
+
+        With an empty log every page is as the file has it; with an empty cache nothing of the old
+        bytes is written again.
+        """
+        execute = self.connection.execute
+        execute("PRAGMA busy_timeout=100")
+        busy, *_ = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        execute("PRAGMA busy_timeout=0")
+        if busy:
+            raise Overloaded("somebody reads the log of writes")
+        execute("PRAGMA shrink_memory")
+        if self.pages is None:
+            self.pages = Pages(self.path)
+        return self.pages.clear(first)
+
     def close(self) -> None:
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.connection.close()
+        if self.pages is not None:
+            self.pages.close()
 
 
 class SqliteReader:
@@ -312,6 +334,21 @@ class SqliteDatabase:
             except asyncio.CancelledError:
                 await asyncio.wait([done])  # nobody else may use the connection before
                 raise
+
+    async def scrub(self) -> bool:
+        page = 1
+        while page > 0:
+            async with self._turn:
+                if self._writer is None:
+                    raise Overloaded("the database is closed")
+                loop = asyncio.get_running_loop()
+                done = loop.run_in_executor(self._thread, self._writer.scrub, page)
+                try:
+                    page = await asyncio.shield(done)
+                except asyncio.CancelledError:
+                    await asyncio.wait([done])  # nobody else may use the connection before
+                    raise
+        return page == 0
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteReader]:

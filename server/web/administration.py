@@ -74,9 +74,12 @@ async def change_settings(call: Call) -> SiteDetail:
     body: SettingsChange = call.body
     state, now, author = call.state, call.state.clock(), call.caller.author
     site_id = call.site.site_id
-    commands.changed(call.site.settings, body)  # refused before it costs a turn
-    await state.writer.run(lambda: commands.change_settings(site_id, body, author, now))
+    before = call.site.settings
+    commands.changed(before, body)  # refused before it costs a turn
+    after = await state.writer.run(lambda: commands.change_settings(site_id, body, author, now))
     await state.reload()
+    if commands.shaped(before, after):
+        state.replays.ask(site_id, swaps=True)
     return _detail(state, site_id)
 
 

@@ -81,6 +81,7 @@ class SettingsChange(Body, frozen=True, kw_only=True):
     on_withdrawal: Literal["cut", "erase"] | UnsetType = UNSET
     lookback_days: Annotated[int, Meta(ge=0, le=3_650)] | UnsetType = UNSET
     retention_days: Annotated[int, Meta(ge=1, le=36_500)] | UnsetType = UNSET
+    bot_retention_days: Annotated[int, Meta(ge=1, le=36_500)] | UnsetType = UNSET
     page_key: PageKey | UnsetType = UNSET
     page_groups: Annotated[tuple[PageGroup, ...], Meta(max_length=100)] | UnsetType = UNSET
     goals: Annotated[tuple[Goal, ...], Meta(max_length=100)] | UnsetType = UNSET

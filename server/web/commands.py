@@ -17,13 +17,23 @@ from server.storage.names import Names
 from server.web.bodies import SettingsChange
 
 PURPOSES = frozenset({"lead", "newsletter", "search", "login"})
+#: Settings that are applied when the log is read: a change concerns the past too.
+SHAPING = (
+    "zone",
+    "own_hosts",
+    "lookback_days",
+    "page_key",
+    "page_groups",
+    "forms",
+    "product_events",
+)
 
 
 def add_site(name: str, secret: str, settings: SiteSettings, author: str, now: int) -> Script[Site]:
     """A site with its log, which begins with the decision to make it."""
     site = yield from sites.add(name, sites.new_key(), secret, settings, now)
     said = {"name": name, "author": author}
-    yield from entries.append(site.site_id, [_decision(Kind.SITE_CREATED, said, now)], Names())
+    yield from entries.append(site.site_id, [decision(Kind.SITE_CREATED, said, now)], Names())
     return site
 
 
@@ -39,8 +49,8 @@ def change_settings(
         raise NotFound("no such site")
     before = msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
     after, said = changed(before, change)
-    yield from sites.change_settings(site_id, after)
-    entry = _decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
+    yield from sites.change_settings(site_id, after, shapes=shaped(before, after))
+    entry = decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
     yield from entries.append(site_id, [entry], Names())
     return after
 
@@ -59,11 +69,12 @@ def rotate_secret(site_id: int, secret: str, author: str, now: int) -> Script[No
 
 def _rotated(site_id: int, what: str, author: str, now: int) -> Script[None]:
     yield from audit.add(site_id, author, "rotate", what, now)
-    entry = _decision(Kind.SETTINGS, {"rotated": what, "author": author}, now)
+    entry = decision(Kind.SETTINGS, {"rotated": what, "author": author}, now)
     yield from entries.append(site_id, [entry], Names())
 
 
-def _decision(kind: Kind, said: dict[str, Any], now: int) -> Event:
+def decision(kind: Kind, said: dict[str, Any], now: int) -> Event:
+    """A decision as an entry of the log."""
     return Event(
         event_id=secrets.token_bytes(16),
         kind=kind,
@@ -90,11 +101,21 @@ def changed(settings: SiteSettings, change: SettingsChange) -> tuple[SiteSetting
     return after, msgspec.to_builtins(given)
 
 
+def shaped(before: SiteSettings, after: SiteSettings) -> bool:
+    """Whether what is derived from the log is another under other settings."""
+    return any(getattr(before, name) != getattr(after, name) for name in SHAPING)
+
+
 def check(settings: SiteSettings) -> None:
     """What types alone cannot say. Raises `BadRequest`."""
     if settings.zone not in available_timezones():
         raise BadRequest(f"setting `zone`: `{settings.zone[:64]}` is no time zone")
     ZoneInfo(settings.zone)
+    if settings.lookback_days > settings.retention_days:
+        raise BadRequest(
+            f"setting `lookback_days` ({settings.lookback_days}) must not be more than"
+            f" `retention_days` ({settings.retention_days}): what is thinned joins nobody"
+        )
     for form in settings.forms:
         if form.purpose not in PURPOSES:
             raise BadRequest(

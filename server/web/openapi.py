@@ -9,7 +9,10 @@ from msgspec import Struct
 
 from server import __version__
 from server.reports import shapes
+from server.reports.conflict_shapes import Conflicts
+from server.reports.erasure_shapes import ErasureStarted
 from server.web.bodies import Problem
+from server.web.decision_bodies import Later
 from server.web.operations import JSON, NDJSON, Operation
 from server.web.problems import TYPE as PROBLEM
 from server.web.queries import NoQuery
@@ -20,7 +23,12 @@ PATH_IDS = {
     "person_id": ("A person's id.", "^p[1-9][0-9]{0,17}$", "p57"),
     "visitor_id": ("A visitor's id.", "^v[1-9][0-9]{0,17}$", "v12"),
     "token_id": ("A token's id.", "^t[1-9][0-9]{0,17}$", "t3"),
+    "event_id": ("The id of an event, as on the timeline.", "^e[1-9][0-9]{0,17}$", "e91"),
+    "note_id": ("A note's id.", "^e[1-9][0-9]{0,17}$", "e91"),
+    "erasure_id": ("An erasure's id.", "^[rw][1-9][0-9]{0,17}$", "r3"),
+    "conflict_id": ("A conflict's id.", "^x[1-9][0-9]{0,17}-[a-z_]{1,40}$", "x57-quarantined"),
 }
+PAGED = {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals, Conflicts}
 ERRORS = {
     308: "The person was merged into another: see Location.",
     400: "A parameter, an id or the body does not fit; the detail names it.",
@@ -35,7 +43,7 @@ ERRORS = {
 
 def document(operations: list[Operation], base_url: str) -> dict[str, Any]:
     """The whole document."""
-    types = [Problem, *_types(operations)]
+    types = [Problem, Later, ErasureStarted, *_types(operations)]
     _, schemas = msgspec.json.schema_components(types, ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -121,6 +129,16 @@ def _query_parameters(query: type[Struct]) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {str(operation.status): _success(operation)}
+    if operation.decides:
+        found["202"] = {
+            "description": "Decided, and in the log; what follows from it is not to be seen yet.",
+            "content": {JSON: {"schema": {"$ref": REF.format(name=Later.__name__)}}},
+        }
+    if operation.erases:
+        found["202"] = {
+            "description": "Asked for, and sure to be finished; the id tells how far it is.",
+            "content": {JSON: {"schema": {"$ref": REF.format(name=ErasureStarted.__name__)}}},
+        }
     for status in _errors(operation):
         schema = {"$ref": REF.format(name=Problem.__name__)}
         answer: dict[str, Any] = {
@@ -151,7 +169,7 @@ def _success(operation: Operation) -> dict[str, Any]:
     if operation.media == NDJSON:
         schema = {"type": "string", "description": "One `LogEntry` a line."}
     answer["content"] = {operation.media: {"schema": schema}}
-    if operation.answer in {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals}:
+    if operation.answer in PAGED:
         answer["headers"] = {
             "Link": {
                 "description": 'The next page, as `rel="next"` (RFC 8288).',

@@ -72,6 +72,8 @@ class Operation:
     status: int = 200
     media: str = JSON
     free_body: str = ""  # what a body is that the handler reads itself
+    erases: bool = False  # may answer 202 where it takes longer
+    decides: bool = False  # may answer 202 where the projector takes longer to apply a decision
 
 
 class Endpoint:

@@ -39,6 +39,17 @@ TimelineKind = Literal[
     "consent",
     "email_open",
     "email_click",
+    "merge",
+    "split",
+    "verify",
+    "release",
+    "refuse",
+    "set_stage",
+    "tag",
+    "note",
+    "owner",
+    "do_not_contact",
+    "dismiss",
     "stage_moved",
     "crossed",
     "rearmed",
@@ -98,6 +109,10 @@ class PeopleQuery(Struct, frozen=True, kw_only=True):
             " several words must all be found.",
         ),
     ] = ""
+    tag: Annotated[str, Meta(max_length=100, description="Only people with this tag.")] = ""
+    email: Annotated[
+        str, Meta(max_length=320, description="Whoever has this address, also beside others.")
+    ] = ""
     since: Since = ""
     sort: Literal["-score", "-last_seen", "email"] = "-score"
     limit: Limit = paging.DEFAULT
@@ -119,7 +134,9 @@ class TimelineQuery(Struct, frozen=True, kw_only=True):
     kind: (
         Annotated[
             TimelineKind,
-            Meta(description="One kind, or `all`: consequences too. Default: all events."),
+            Meta(
+                description="One kind, or `all`: decisions and consequences too. Default: events."
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -129,6 +146,25 @@ class TimelineQuery(Struct, frozen=True, kw_only=True):
 
 class SignalsQuery(Struct, frozen=True, kw_only=True):
     since: Since = ""
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
+
+
+ConflictKind = Literal[
+    "quarantined",
+    "too_many_devices",
+    "two_persons",
+    "taken",
+    "second_address",
+    "second_user_id",
+    "too_many_addresses",
+    "typo",
+]
+
+
+class ConflictsQuery(Struct, frozen=True, kw_only=True):
+    state: Literal["open", "closed", "all"] = "open"
+    kind: ConflictKind | UnsetType = UNSET
     limit: Limit = paging.DEFAULT
     cursor: Cursor = ""
 

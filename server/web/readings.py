@@ -6,6 +6,7 @@ from msgspec import UNSET
 from starlette.responses import Response, StreamingResponse
 
 from server.errors import BadRequest, Moved
+from server.ingest.emails import normalise_email
 from server.model import DAY_MS, Site
 from server.project.rules import Ruleset
 from server.reports import log, overview, people, refused, signals, timeline, visitors
@@ -13,13 +14,13 @@ from server.reports.overview import DEFAULT_DAYS, MOST_DAYS, Span
 from server.reports.paging import Paging
 from server.reports.past import person_at
 from server.reports.people import PeopleFilter
+from server.reports.refused import Refused
 from server.reports.shapes import (
     EPOCH_DAY,
     LATEST_DAY,
     Overview,
     People,
     PersonDetail,
-    Refused,
     Signals,
     Timeline,
     VisitorDetail,
@@ -67,6 +68,8 @@ def people_filter(query: PeopleQuery) -> PeopleFilter:
         company=query.company,
         words=words,
         since=read_since(query.since),
+        tag=" ".join(query.tag.split()),
+        email=(normalise_email(query.email) or query.email) if query.email else "",
     )
 
 

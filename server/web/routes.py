@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.reports import shapes
+from server.reports import conflict_shapes, erasure_shapes, shapes
+from server.reports.refused import Refused
 from server.web import administration as admin
-from server.web import bodies, queries
+from server.web import bodies, decision_bodies, erasure, inbox, queries, replays
+from server.web import decisions as decide
 from server.web import readings as read
 from server.web.operations import NDJSON, Call, Operation
 
@@ -15,6 +17,7 @@ PREFIX = "/api/v1"
 SITE = f"{PREFIX}/sites/{{site_id}}"
 PERSON = f"{SITE}/people/{{person_id}}"
 VISITOR = f"{SITE}/visitors/{{visitor_id}}"
+CONFLICT = f"{SITE}/conflicts/{{conflict_id}}"
 
 PostEvents = Callable[[Request], Awaitable[Response]]
 
@@ -54,6 +57,18 @@ ADMINISTRATION = (
     Operation("DELETE", f"{SITE}/tokens/{{token_id}}", "revokeToken",
               "Revoke a token at once.",
               "admin", admin.revoke_token, None, status=204),
+    Operation("POST", f"{SITE}/rebuild", "startRebuild",
+              "Make all derived tables again from the log, while the site is served.",
+              "admin", replays.start_rebuild, shapes.ReplayStatus, status=202),
+    Operation("GET", f"{SITE}/rebuild", "getRebuild",
+              "How far the last rebuild is.",
+              "admin", replays.get_rebuild, shapes.ReplayStatus),
+    Operation("POST", f"{SITE}/verify", "startVerify",
+              "Read the log again and compare, without changing anything.",
+              "admin", replays.start_verify, shapes.ReplayStatus, status=202),
+    Operation("GET", f"{SITE}/verify", "getVerify",
+              "What the last verification has found.",
+              "admin", replays.get_verify, shapes.ReplayStatus),
 )
 REPORTS = (
     Operation("GET", f"{SITE}/people", "listPeople",
@@ -79,13 +94,103 @@ REPORTS = (
               "read", read.list_signals, shapes.Signals, queries.SignalsQuery),
     Operation("GET", f"{SITE}/refused", "listRefused",
               "Events refused or set aside, by reason; the last 28 days by default.",
-              "read", read.list_refused, shapes.Refused, queries.RefusedQuery),
+              "read", read.list_refused, Refused, queries.RefusedQuery),
     Operation("GET", f"{SITE}/overview", "getOverview",
               "Visitors, sessions, leads and where they came from, by day.",
               "read", read.get_overview, shapes.Overview, queries.OverviewQuery),
     Operation("GET", f"{SITE}/log", "exportLog",
               "The whole log, one entry a line.",
               "read", read.get_log, shapes.LogEntry, queries.LogQuery, media=NDJSON),
+)
+ERASING = (
+    Operation("GET", f"{PERSON}/erasure", "previewPersonErasure",
+              "What erasing this person would take, and what others keep.",
+              "read", erasure.preview_person, erasure_shapes.ErasurePreview),
+    Operation("GET", f"{VISITOR}/erasure", "previewVisitorErasure",
+              "What erasing this visitor would take.",
+              "read", erasure.preview_visitor, erasure_shapes.ErasurePreview),
+    Operation("DELETE", PERSON, "erasePerson",
+              "Erase everything of a person, without a further question.",
+              "admin", erasure.erase_person, erasure_shapes.Erasure, erases=True),
+    Operation("DELETE", VISITOR, "eraseVisitor",
+              "Erase everything of a visitor, without a further question.",
+              "admin", erasure.erase_visitor, erasure_shapes.Erasure, erases=True),
+    Operation("GET", f"{SITE}/erasures", "listErasures",
+              "The last hundred erasures, newest first.",
+              "read", erasure.list_erasures, erasure_shapes.Erasures),
+    Operation("GET", f"{SITE}/erasures/{{erasure_id}}", "getErasure",
+              "How far an erasure is, and its receipt.",
+              "read", erasure.get_erasure, erasure_shapes.Erasure),
+    Operation("GET", f"{PERSON}/export", "exportPerson",
+              "Everything that is stored of a person.",
+              "read", erasure.export_person, erasure_shapes.PersonExport),
+)
+DECISIONS = (
+    Operation("POST", f"{PERSON}/merge", "mergePeople",
+              "Two persons are one; the one with the older id stays, the other leads there.",
+              "write", decide.merge, shapes.PersonDetail,
+              body=decision_bodies.OtherPerson, decides=True),
+    Operation("POST", f"{PERSON}/split", "splitPerson",
+              "Take a merge back: both persons are as if it had never been.",
+              "write", decide.split, shapes.PersonDetail,
+              body=decision_bodies.WhichMerge, decides=True),
+    Operation("POST", f"{PERSON}/verify", "verifyIdentifier",
+              "Say that an identifier is this person's, stronger than any evidence.",
+              "write", decide.verify, shapes.PersonDetail,
+              body=decision_bodies.Known, decides=True),
+    Operation("POST", f"{PERSON}/stage", "setStage",
+              "Move a person to a stage, up or down.",
+              "write", decide.set_stage, shapes.PersonDetail,
+              body=decision_bodies.NewStage, decides=True),
+    Operation("POST", f"{PERSON}/tags", "changeTags",
+              "Add and remove tags.",
+              "write", decide.tag, shapes.PersonDetail,
+              body=decision_bodies.TagChange, decides=True),
+    Operation("POST", f"{PERSON}/notes", "addNote",
+              "Write a note about a person.",
+              "write", decide.add_note, shapes.PersonDetail,
+              body=decision_bodies.NewNote, decides=True),
+    Operation("DELETE", f"{PERSON}/notes/{{note_id}}", "deleteNote",
+              "Show a note no more.",
+              "write", decide.delete_note, shapes.PersonDetail, decides=True),
+    Operation("PUT", f"{PERSON}/owner", "setOwner",
+              "Say who looks after a person.",
+              "write", decide.set_owner, shapes.PersonDetail,
+              body=decision_bodies.NewOwner, decides=True),
+    Operation("PUT", f"{PERSON}/do-not-contact", "setDoNotContact",
+              "Say whether a person may be contacted.",
+              "write", decide.do_not_contact, shapes.PersonDetail,
+              body=decision_bodies.DoNotContact, decides=True),
+    Operation("POST", f"{PERSON}/classify", "classifyPerson",
+              "Say what every visitor of a person is; only `human` counts.",
+              "write", decide.classify_person, decision_bodies.Classified,
+              body=decision_bodies.NewClass, decides=True),
+    Operation("POST", f"{VISITOR}/classify", "classifyVisitor",
+              "Say what a visitor is; only `human` counts.",
+              "write", decide.classify_visitor, decision_bodies.Classified,
+              body=decision_bodies.NewClass, decides=True),
+    Operation("POST", f"{SITE}/events/{{event_id}}/classify", "classifyEvent",
+              "Say what one event is; only `human` counts.",
+              "write", decide.classify_event, decision_bodies.Classified,
+              body=decision_bodies.NewClass, decides=True),
+    Operation("GET", f"{SITE}/conflicts", "listConflicts",
+              "What identity refused or doubts, newest first, with the evidence on both sides.",
+              "read", inbox.list_conflicts, conflict_shapes.Conflicts, queries.ConflictsQuery),
+    Operation("GET", CONFLICT, "getConflict",
+              "One conflict.",
+              "read", inbox.get_conflict, conflict_shapes.ConflictRow),
+    Operation("POST", f"{CONFLICT}/accept", "acceptConflict",
+              "It was them: what waited counts, as if it had counted when it was made.",
+              "write", inbox.accept, conflict_shapes.ConflictRow, decides=True),
+    Operation("POST", f"{CONFLICT}/refuse", "refuseConflict",
+              "It was somebody else: the visit is nobody's.",
+              "write", inbox.refuse, conflict_shapes.ConflictRow, decides=True),
+    Operation("POST", f"{CONFLICT}/merge", "mergeConflict",
+              "The two persons of a conflict are one.",
+              "write", inbox.merge_conflict, conflict_shapes.ConflictRow, decides=True),
+    Operation("POST", f"{CONFLICT}/dismiss", "dismissConflict",
+              "Nothing is to be done about it.",
+              "write", inbox.dismiss, conflict_shapes.ConflictRow, decides=True),
 )
 # fmt: on
 
@@ -99,6 +204,8 @@ def operations(post_events: PostEvents) -> list[Operation]:
     return [
         *ADMINISTRATION,
         *REPORTS,
+        *ERASING,
+        *DECISIONS,
         Operation(
             "POST",
             f"{SITE}/events",

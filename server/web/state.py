@@ -15,12 +15,14 @@ from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.model import Class, Site
 from server.project.projector import Projector
+from server.project.replay import Replays
 from server.settings import Settings
 from server.storage import refusals, sites, tokens, tombstones
 from server.storage.database import Database, Script, ScriptMaker
 from server.storage.ledger import Ledger
 from server.storage.tokens import Token
 from server.storage.writer import Writer
+from server.web.eraser import Eraser
 
 HOUR_MS = 3_600_000
 
@@ -103,6 +105,16 @@ class State:
 
     def __post_init__(self) -> None:
         self.refused = Refused(self.metrics)
+        self.replays = Replays(
+            self.database,
+            self.writer,
+            self.metrics,
+            self.tools.agents,
+            self.clock,
+            lambda: self.sites.all,
+            self.reload,
+        )
+        self.eraser = Eraser(self)
 
     async def reload(self) -> None:
         """Read sites and tokens again, after a change of either."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from server.reports.consequences import ABOUT_PERSONS
 from server.reports.shapes import LinkOfItem, SignalOfItem, TimelineItem
 from server.reports.visits import VisitFacts
 
@@ -64,8 +65,8 @@ class Visit:
 
     @property
     def decided(self) -> bool:
-        """A consequence: it stands between the visits."""
-        return self.steps[0].item.kind in {"stage_moved", "crossed", "rearmed", "retracted"}
+        """A decision or consequence: it stands between the visits."""
+        return self.steps[0].item.kind in ABOUT_PERSONS
 
     @property
     def highlights(self) -> list[str]:
@@ -167,7 +168,37 @@ def _what(item: TimelineItem) -> str:
         "crossed": f"The score reached the threshold {_threshold(data)}",
         "rearmed": f"The score fell below the threshold {_threshold(data)} again",
     }
-    return words.get(item.kind) or item.kind.replace("_", " ").capitalize()
+    return (
+        words.get(item.kind)
+        or _decided(item.kind, data)
+        or item.kind.replace("_", " ").capitalize()
+    )
+
+
+def _decided(kind: str, data: Mapping[str, Any]) -> str:
+    """One line about what somebody decided; empty for what is no decision."""
+    if kind == "tag":
+        changes = [
+            *(f"+{t}" for t in data.get("add", ())),
+            *(f"-{t}" for t in data.get("remove", ())),
+        ]
+        return f"Tags {' '.join(changes)}"
+    if kind == "note":
+        text = str(data.get("text", ""))[:300]
+        return f"Note: {text}" if text else "A note was deleted"
+    calm = "May be contacted again" if data.get("on") is False else "Do not contact"
+    return {
+        "merge": f"Merged: {' and '.join(data.get('persons', ()))}",
+        "split": f"Split: {' and '.join(data.get('persons', ()))}",
+        "verify": f"Verified {data.get('value', '')}",
+        "release": "A visit was accepted as theirs",
+        "refuse": "A visit was refused as somebody else's",
+        "set_stage": f"Moved to {stage_word(str(data.get('to', '')))}",
+        "owner": f"Owner: {data.get('owner') or 'nobody'}",
+        "do_not_contact": calm,
+        "dismiss": "A conflict was dismissed",
+        "retracted": "Taken back: it had never been reached",
+    }.get(kind, "")
 
 
 def _threshold(data: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import late, plain
+from tests.bench import late, plain, rebuild
 from tests.bench.place import NAME, Copies, filled
 from tests.bench.postgres import Postgres
 from tests.bench.serving import Ingest, Plan, Sqlite, Sustained, generator_row, start_rows
@@ -35,6 +35,7 @@ GROUPS = (
     "fsync",
     "append",
     "late",
+    "rebuild",
     "generator",
     "ingest",
     "sustained",
@@ -86,6 +87,9 @@ class Bench:
 
     def late(self) -> list[Row]:
         return late.late_events(self.scratch, 20 if self.quick else 200)
+
+    def rebuild(self) -> list[Row]:
+        return rebuild.rebuild(self.filled(), self.scratch)
 
     def generator(self) -> list[Row]:
         return [generator_row(self.quick)]

@@ -671,7 +671,7 @@ def test_p_placeholders_name_nobody(word: str) -> None:
     site = Site(site_id=1, name="Acme", keys=(), settings=SiteSettings())
     raw = json.dumps({"user_id": word}).encode()
     assert is_reserved(word)
-    assert read_content(Kind.IDENTIFY, raw, site, "") is Refusal.RESERVED
+    assert read_content(Kind.IDENTIFY, raw, site, 0) is Refusal.RESERVED
 
 
 def test_a_persons_number_is_the_lowest_that_ever_said_so() -> None:

@@ -71,3 +71,17 @@ async def test_a_rebuild_gives_the_same_tables_and_tells_nobody(database: Databa
         assert await world.rows("cursors", "gen") == [(2,)]
         await world.project()
         assert await world.rows("heads", "seq, decided") == head
+
+
+async def test_who_withdraws_consent_leaves_the_person_at_once(database: Database) -> None:
+    """Visits and link are gone from the person in the memory of the projector too."""
+    async with tracking(database) as world:
+        ann = world.browser()
+        await ann.read("/pricing")
+        await ann.submit("demo", email="ann@brew.example")
+        projector = await world.project()
+        assert await world.rows("subjects", "sessions", "kind = 1") == [(1,)]
+        await ann.send(ann.event("consent", "/", d={"state": "denied"}))
+        await world.project(projector)
+        assert await world.rows("subjects", "sessions", "kind = 1") == [(0,)]
+        assert await world.rows("links", "visitor_id") == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.reports.consequences import consequences_of
+from server.reports.consequences import decided_before
 from server.reports.paging import Paging
 from server.reports.shapes import Timeline, TimelineItem
 from server.reports.timeline import timeline
@@ -107,7 +107,8 @@ async def test_every_consequence_of_the_log_is_found(world: World, known: Known)
     found: set[int] = set()
     async with world.database.snapshot() as reader:
         for who in (known.ada, known.ben, known.eve):
-            found |= {e.seq for e in await consequences_of(reader, world.site, int(who[1:]))}
+            told = await decided_before(reader, world.site, int(who[1:]), None, None, 100)
+            found |= {seq for _, seq in told}
     assert found == {seq for (seq,) in rows}
     assert len(found) == 6
 

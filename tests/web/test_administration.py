@@ -78,6 +78,9 @@ NONSENSE: list[Any] = [
     {"zones": "UTC"},
     {"consent": "maybe"},
     {"retention_days": 0},
+    {"retention_days": 30},  # less than the lookback
+    {"lookback_days": 401},
+    {"bot_retention_days": 0},
     {"origins": ["example.com"]},
     {"origins": ["https://a.example/path"]},
     {"forms": [{"key": "a", "purpose": "fun"}]},

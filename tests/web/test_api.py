@@ -6,10 +6,22 @@ import msgspec
 import pytest
 
 from server.model import EVENT_KINDS, STAGES, Kind, SiteSettings
-from server.storage.database import Query, Script
+from server.project.registry import FOUND_HERE
+from server.project.typos import KIND as TYPO
+from server.reports.conflict_items import TWO, WAITING
+from server.reports.consequences import ABOUT_PERSONS
 from server.web.bodies import SettingsChange
-from server.web.queries import PeopleQuery, Stage, TimelineKind, milli, read_since, read_time
+from server.web.queries import (
+    ConflictKind,
+    PeopleQuery,
+    Stage,
+    TimelineKind,
+    milli,
+    read_since,
+    read_time,
+)
 from server.web.routes import operations
+from tests.acme import mistyped
 from tests.office import Office
 from tests.tracking import DAY
 
@@ -39,7 +51,7 @@ async def test_people_and_their_receipts(office: Office) -> None:
     assert set(ada) == {
         *("id", "email", "name", "company", "stage", "score", "fit", "engagement", "grade"),
         *("level", "first_seen", "last_seen", "sessions", "page_views", "source", "channel"),
-        "signals",
+        *("signals", "tags", "owner", "do_not_contact"),
     }
     assert ada["first_seen"].endswith("Z")
     person = await office.json(f"/people/{office.known.ada}")
@@ -72,6 +84,11 @@ async def test_another_sites_token_sees_nothing_here(office: Office) -> None:
     404 as for a site that does not exist."""
     known = office.known
     ids = {"person_id": known.ada, "visitor_id": known.stranger, "token_id": "t1"}
+    ids["conflict_id"] = await mistyped(office.world)
+    eraser = office.app.state.eraser
+    number = await eraser.ask(1, known.eve, "t")
+    await eraser.wait(1, number)
+    ids["erasure_id"] = f"r{number}"
     for operation in READING:
         own = operation.path.format(site_id="1", **ids)
         assert (await office.get(own)).status_code == 200, own
@@ -80,7 +97,7 @@ async def test_another_sites_token_sees_nothing_here(office: Office) -> None:
         assert foreign.status_code == missing.status_code == 404, own
         assert foreign.content == missing.content
         theirs = await office.get(operation.path.format(site_id="2", **ids), office.foreign)
-        of_one = "{person_id}" in operation.path or "{visitor_id}" in operation.path
+        of_one = any(f"{{{name}}}" in operation.path for name in ids)
         assert theirs.status_code == (404 if of_one else 200), own
         assert b"lovelace" not in theirs.content
         assert (await office.get(own, "")).status_code == 401
@@ -133,19 +150,15 @@ async def test_what_does_not_fit_is_named(office: Office) -> None:
 
 async def test_a_merged_person_leads_to_the_other(office: Office) -> None:
     """308, with the place in Location and in the body; the timeline's too."""
-    ben, ada = int(office.known.ben[1:]), int(office.known.ada[1:])
-
-    def merge() -> Script[None]:
-        yield Query(
-            "UPDATE persons SET merged_into = $2 WHERE site_id = 1 AND person_id = $1", (ben, ada)
-        )
-
-    await office.world.writer.run(merge)
+    ben, ada = office.known.ben, office.known.ada
+    async with office.client(office.token) as client:
+        answer = await client.post(f"{API}/1/people/{ada}/merge", json={"other": ben})
+    assert (answer.status_code, answer.json()["id"]) == (200, ada)
     for part in ("", "/timeline"):
-        answer = await office.get(f"{API}/1/people/p{ben}{part}")
+        answer = await office.get(f"{API}/1/people/{ben}{part}")
         assert answer.status_code == 308
-        assert answer.headers["location"] == f"{API}/1/people/p{ada}{part}"
-        assert answer.json()["merged_into"] == f"{API}/1/people/p{ada}{part}"
+        assert answer.headers["location"] == f"{API}/1/people/{ada}{part}"
+        assert answer.json()["merged_into"] == f"{API}/1/people/{ada}{part}"
     assert len((await office.json("/people"))["items"]) == 2
 
 
@@ -191,9 +204,11 @@ async def test_answers_are_not_kept_by_anybody(office: Office) -> None:
 
 def test_closed_lists_are_those_of_the_product() -> None:
     """Words repeated in the query types, for the type checker, say the same as the model."""
-    consequences = {kind.word for kind in Kind if kind >= Kind.STAGE_MOVED}
+    assert set(ABOUT_PERSONS) >= {kind.word for kind in Kind if kind >= Kind.STAGE_MOVED}
     assert get_args(Stage) == STAGES
-    assert set(get_args(TimelineKind)) == {"all", *EVENT_KINDS, *consequences}
+    assert set(get_args(TimelineKind)) == {"all", *EVENT_KINDS, *ABOUT_PERSONS}
+    assert set(get_args(ConflictKind)) == WAITING | TWO | {"second_user_id", "too_many_addresses"}
+    assert {*FOUND_HERE, TYPO} == set(get_args(ConflictKind))
     assert set(SettingsChange.__struct_fields__) == set(SiteSettings.__struct_fields__)
     assert PeopleQuery().limit == 50
 

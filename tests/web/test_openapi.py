@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from server.cli.serving import http_server
 from server.web.openapi import document
 from server.web.routes import operations
+from tests.acme import mistyped
 from tests.engines import sqlite_place
 from tests.office import Office, opened_office
 
@@ -65,6 +66,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, s
 
     context = opened_office(sqlite_place(folder), folder)
     office = wait(context.__aenter__())
+    AIMED["conflict_id"] = wait(mistyped(office.world))
     listener = socket.create_server(("127.0.0.1", 0))
     server = http_server(office.app.asgi)
     serving = asyncio.run_coroutine_threadsafe(server.serve(sockets=[listener]), loop)
@@ -79,6 +81,8 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, s
         loop.close()
 
 
+#: Things that are there beside what every office has.
+AIMED: dict[str, str] = {}
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 
 
@@ -119,7 +123,10 @@ def aim(case: schemathesis.Case[Any], office: Office) -> None:
         "person_id": office.known.ada,
         "visitor_id": office.known.stranger,
         "token_id": "t77",
+        "event_id": "e1",
+        "note_id": "e1",
+        **AIMED,
     }
-    for name in case.path_parameters:
+    for name in case.path_parameters.keys() & there.keys():
         if name == "token_id" or len(str(case.path_parameters[name])) % 4:
             case.path_parameters[name] = there[name]

@@ -129,6 +129,7 @@ CREATE TABLE cursors (
   gen $int NOT NULL,
   seq $int NOT NULL,
   settings_seq $int NOT NULL DEFAULT 0, -- the settings it was derived under
+  seals $int NOT NULL DEFAULT 0, -- how often sessions were sealed: what was read before is void
   PRIMARY KEY (site_id, gen)
 ) $clustered;
 
@@ -180,7 +181,7 @@ CREATE TABLE classes (
 -- The fact table of reports: every filter dimension is a column. session_id is the lowest seq of
 -- its events. person_id 0 = unowned. state: 0 active, 1 quarantined. prev_day = day of the visitor's
 -- session before, -1 if first. alone 1: one submission that no visit is known of. sealed 1: its
--- events were thinned, so it is never derived again.
+-- events were thinned, so it is never derived again; 2: likewise, and consent was given in it.
 CREATE TABLE sessions (
   site_id $int NOT NULL,
   gen $int NOT NULL,
@@ -217,6 +218,9 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_day ON sessions (site_id, gen, day);
 CREATE INDEX sessions_visitor ON sessions (site_id, gen, visitor_id, start_at);
 CREATE INDEX sessions_person ON sessions (site_id, gen, person_id, start_at);
+-- What retention may seal once it is old.
+CREATE INDEX sessions_open ON sessions (site_id, gen, day, session_id)
+  WHERE sealed = 0 AND person_id = 0;
 
 -- A visitor's events in the order of rules: (at, q, seq). session_id 0 = in no session (late, no
 -- human's). Every event of a visitor has a row, so that it can be classified anew, or forgotten.
@@ -234,6 +238,10 @@ CREATE TABLE session_events (
   scroll $int NOT NULL DEFAULT 0,
   PRIMARY KEY (site_id, gen, visitor_id, at, q, seq)
 ) $clustered;
+
+-- What is in no session and may be thinned: kinds that are neither claims nor consent.
+CREATE INDEX session_events_loose ON session_events (site_id, gen, session_id, at)
+  WHERE session_id <= 0 AND kind IN (1, 2, 3, 4, 5, 9, 11);
 
 -- kind 0: the unowned sessions of a visitor; kind 1: a person. Points are milli-points.
 CREATE TABLE subjects (
