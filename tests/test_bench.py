@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def bench(*arguments: str) -> str:
     command = [sys.executable, "-m", "tests.bench", *arguments]

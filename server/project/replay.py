@@ -17,7 +17,7 @@ from server.metrics import Metrics
 from server.model import Site
 from server.project.copying import BEGUN, copy_sealed
 from server.project.site_projector import SiteProjector
-from server.storage import generations
+from server.storage import entries, generations
 from server.storage import people as rows
 from server.storage.database import Database, Row
 from server.storage.derived import TABLES
@@ -26,6 +26,7 @@ from server.storage.writer import Writer
 log = logging.getLogger("handraise.replay")
 REST_S = 0.02  # while many events wait to be stored
 RETRY_S = 1.0
+FOLLOW_S = 0.01
 DROPPED = 2_000  # rows deleted in one turn
 VERIFIED = -1  # the generation that is only compared
 
@@ -126,9 +127,12 @@ class Replays:
         )
         while await self._copy(site, projector) or await self._step(site, projector, replay):
             continue
-        if replay.swaps:
-            return await self._swap(site, gen)
-        return await self._compare(site, gen, replay)
+        finished = await (
+            self._swap(site, gen) if replay.swaps else self._compare(site, gen, replay)
+        )
+        if not finished:
+            await asyncio.sleep(FOLLOW_S)  # the first has gone on meanwhile
+        return finished
 
     async def _generation(self, site: Site, replay: Replay) -> int:
         """The generation to read into: one under way for these settings, else an empty one."""
@@ -181,6 +185,8 @@ class Replays:
         async with self.database.snapshot() as reader:
             scope = (reader, site.site_id)
             cursors = {await rows.cursor(*scope, one) for one in (site.generation, gen)}
+            # What was decided just now stands in the tables before it is read from the log.
+            cursors.add(await entries.head(*scope))
             if len(cursors) > 1:
                 return False
             for table in (*TABLES, generations.ROLLUPS):

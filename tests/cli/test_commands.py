@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from server.cli import tables
 from server.cli.commands import cli
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal:
     """Somebody at a terminal, with a data folder."""

@@ -16,6 +16,8 @@ from tests.cli.test_commands import Terminal
 from tests.office import RunningWorld
 from tests.tracking import NOON, SETTINGS
 
+pytestmark = pytest.mark.slow
+
 ADA, BEN = "ada@lovelace.example", "ben@gmail.com"
 
 

@@ -15,6 +15,8 @@ from server.ingest.payload import write_id
 from server.settings import Settings
 from tests.tracking import CHROME
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal:
     """Somebody at a terminal, with a data folder."""

@@ -22,6 +22,8 @@ from server.settings import Settings, load
 from server.storage import sites, tombstones
 from server.storage.ledger import DamagedLedger
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 ANN, BEN = b"ann's browser 01", b"ben's browser 02"
 NOW = 1_790_000_000_000

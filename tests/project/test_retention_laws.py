@@ -20,7 +20,7 @@ from server.storage.names import Names
 from tests.project.test_retention import erased, figures, rebuilt, thin, verified
 from tests.tracking import DAY, MIN, SETTINGS, Browser, World, tracking
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SEEDS = range(8)
 PATHS = ("/", "/pricing", "/demo", "/careers", "/blog")

@@ -9,7 +9,7 @@ from server.model import Identifier
 from server.storage.database import Database
 from tests.tracking import DAY, MIN, NOON, Browser, World, tracking
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PATHS = ("/", "/pricing", "/docs", "/careers", "/demo", "/plans/team")
 GAPS = (1, 5, 29, 30, 31, 45, 600, 1_500)  # minutes
