@@ -46,7 +46,7 @@ NAMES = st.sampled_from(["ann", "ben", "cem"])
 MAYBE = st.sampled_from(["", "ann", "ben", "cem"])
 PAUSES = st.sampled_from([0, 0, SECOND, MIN, 40 * MIN, DAY])
 RELEASES = {"accept", "refuse"}
-LIVELY = settings(max_examples=150, deadline=None)
+LIVELY = settings(max_examples=100, deadline=None)
 
 
 @st.composite

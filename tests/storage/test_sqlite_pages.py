@@ -15,7 +15,7 @@ from server.storage.sqlite import SqliteDatabase
 from server.storage.sqlite_pages import unused
 from tests.storage.world import bulk, run, statement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 INSERT = "INSERT INTO names (value, number) VALUES ($1, $2)"
 DELETE = "DELETE FROM names WHERE value = $1"
 

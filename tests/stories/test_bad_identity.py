@@ -24,6 +24,7 @@ async def decide(world: World, kind: Kind, said: str) -> None:
     await world.writer.append(world.site.site_id, [event])
 
 
+@pytest.mark.slow
 async def test_a_thousand_browsers_claim_one_address_in_a_second(database: Database) -> None:
     """Ten are linked, the rest are set aside, and that is one item to look at."""
     async with tracking(database, check=database.engine == "sqlite") as world:

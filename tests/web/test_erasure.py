@@ -19,7 +19,7 @@ from tests.leaving import CARL, EMAIL, LAPTOP, SHARED, WORDS, Zelda, table_trace
 from tests.office import Office, opened_office
 from tests.tracking import DAY, MIN
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SITE = "/api/v1/sites/1"
 CARLS = "carl@stays.example"
 

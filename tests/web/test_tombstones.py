@@ -17,7 +17,7 @@ from server.model import SiteSettings
 from server.storage import sites, tokens, tombstones
 from server.storage.database import Query, Script
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 NOW = 1_790_000_000_000
 ANN, BEN = b"ann's browser 01", b"ben's browser 02"
 EMAIL = "ann@brew.example"
