@@ -1,5 +1,6 @@
 """Fixtures of every test: the event loop, and both databases behind one name."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -43,6 +44,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if NOT_RUN in str(report.longrepr):
             reason = str(report.longrepr).split(NOT_RUN)[1].strip("')\n ")
             terminalreporter.write_line(f"{NOT_RUN}{reason}", red=True)
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """The command line sets its own, which is the whole process's: PostgreSQL could not read."""
+    os.umask(0o022)
+    yield
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """The command line without a server; `tests/browser/test_demo_story.py` uses it with one."""
 
 import json
-import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +33,9 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     monkeypatch.setenv("HANDRAISE_DISK_FLOOR_MB", "1")
-    before = os.umask(0o022)  # the command line sets its own, which is the whole process's
-    yield Terminal(tmp_path / "data")
-    os.umask(before)
+    return Terminal(tmp_path / "data")
 
 
 def test_a_site_and_a_token(terminal: Terminal) -> None:

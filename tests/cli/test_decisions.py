@@ -1,9 +1,7 @@
 """Deciding from the terminal: every command, as a table for people and as one line of JSON."""
 
 import asyncio
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,14 +44,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def terminal(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def terminal(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A terminal on a copy of that folder."""
     monkeypatch.setenv("HANDRAISE_DISK_FLOOR_MB", "1")
     data = tmp_path / "data"
     shutil.copytree(filled, data)
-    before = os.umask(0o022)  # the command line sets its own, which is the whole process's
-    yield Terminal(data)
-    os.umask(before)
+    return Terminal(data)
 
 
 def test_two_become_one_and_two_again(terminal: Terminal) -> None:
