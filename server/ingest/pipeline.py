@@ -269,6 +269,8 @@ def _read_event(batch: Batch, wire: WireEvent) -> Event | Refusal:
     draft = Draft(batch, wire)
     for step in EVENT_STEPS:
         refusal = step(draft)
+        if refusal is Refusal.TOMBSTONE:
+            return _stub(draft)
         if refusal is not None:
             return refusal
     arrival = batch.arrival
@@ -296,6 +298,13 @@ def _read_event(batch: Batch, wire: WireEvent) -> Event | Refusal:
         flags=draft.flags,
         data=draft.data,
     )
+
+
+def _stub(draft: Draft) -> Event:
+    """What is stored of an event of somebody erased: that it was here. Sent again it is a
+    duplicate, as anybody's would be, so no answer tells of the erasure."""
+    received = draft.batch.arrival.received
+    return Event(event_id=draft.event_id, kind=Kind.ERASED, at=received, received=received)
 
 
 def _origin_of(url: str) -> str:

@@ -61,6 +61,8 @@ class _Answer:
             person = self._named(claim)
             if person is not None:
                 self.names[person] = min(claim.seq, self.names.get(person, claim.seq))
+        # A merge that was split, and an identifier that was taken back.
+        self.dropped = {one.merge for one in decisions if isinstance(one, Split)}
         self.merged = Unions()  # over names
         self._merge(decisions)
         self.held = {
@@ -70,7 +72,7 @@ class _Answer:
         self.verified: set[Identifier] = set()
         self.proven: set[tuple[int, int]] = set()  # visitor and person
         for decision in decisions:
-            if isinstance(decision, Verify):
+            if isinstance(decision, Verify) and decision.seq not in self.dropped:
                 self._verify(decision)
 
     def _named(self, claim: Claim) -> int | None:
@@ -92,9 +94,8 @@ class _Answer:
         return None if person is None else self.names[self.fold.unions.find(person)]
 
     def _merge(self, decisions: Sequence[Decision]) -> None:
-        dropped = {decision.merge for decision in decisions if isinstance(decision, Split)}
         for decision in decisions:
-            if isinstance(decision, Merge) and decision.seq not in dropped:
+            if isinstance(decision, Merge) and decision.seq not in self.dropped:
                 one, other = self._base(decision.one), self._base(decision.other)
                 if one is not None and other is not None:
                     self.merged.join(one, other)

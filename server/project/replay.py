@@ -17,10 +17,11 @@ from server.metrics import Metrics
 from server.model import Site
 from server.project.copying import BEGUN, copy_sealed
 from server.project.site_projector import SiteProjector
-from server.storage import entries, generations
+from server.storage import entries, generations, sites
 from server.storage import people as rows
 from server.storage.database import Database, Row
 from server.storage.derived import TABLES
+from server.storage.generations import Generation
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.replay")
@@ -106,7 +107,10 @@ class Replays:
         try:
             finished = False
             while not finished:
-                finished = await self._attempt(replay)
+                try:
+                    finished = await self._attempt(replay)
+                except (Overloaded, Conflict):
+                    await asyncio.sleep(RETRY_S)
             replay.state = "done"
         except HandraiseError as error:
             replay.state, replay.detail = "failed", error.detail
@@ -118,10 +122,14 @@ class Replays:
 
     async def _attempt(self, replay: Replay) -> bool:
         """Read on up to the live generation and finish; False if it has gone on meanwhile."""
-        site = next((one for one in self.sites() if one.site_id == replay.site_id), None)
+        async with self.database.snapshot() as reader:  # the settings with their number
+            known = {one.site_id: one for one in await sites.all_sites(reader)}
+            settings_seq = await generations.settings_seq(reader, replay.site_id)
+            found = await generations.of_site(reader, replay.site_id)
+        site = known.get(replay.site_id)
         if site is None:
             raise HandraiseError("the site is gone")
-        gen = await self._generation(site, replay)
+        gen = await self._generation(site, replay, found, settings_seq)
         projector = SiteProjector(
             site, self.database, self.writer, self.agents, self.clock, gen=gen
         )
@@ -134,18 +142,18 @@ class Replays:
             await asyncio.sleep(FOLLOW_S)  # the first has gone on meanwhile
         return finished
 
-    async def _generation(self, site: Site, replay: Replay) -> int:
+    async def _generation(
+        self, site: Site, replay: Replay, found: Sequence[Generation], settings_seq: int
+    ) -> int:
         """The generation to read into: one under way for these settings, else an empty one."""
-        async with self.database.snapshot() as reader:
-            found = await generations.of_site(reader, site.site_id)
-            settings_seq = await generations.settings_seq(reader, site.site_id)
         mine = [one for one in found if _is_for(one.gen, site.generation, replay)]
         for one in mine:
             if one.settings_seq == settings_seq:
                 return one.gen
             await self._drop(site.site_id, one.gen)
         gen = max(site.generation, *(one.gen for one in found)) + 1 if replay.swaps else VERIFIED
-        await self.writer.run(lambda: generations.begin(site.site_id, gen, BEGUN), moves=False)
+        begin = lambda: generations.begin(site.site_id, gen, BEGUN, settings_seq)  # noqa: E731
+        await self.writer.run(begin, moves=False)
         return gen
 
     async def _copy(self, site: Site, projector: SiteProjector) -> bool:

@@ -173,7 +173,8 @@ def apply(
     """Write a projection result and move the cursor from `old` to `new`.
 
     `decides` is false for a generation that only reads the log again. Raises `Conflict` if another
-    projector was here (the cursor is not at `old`), or if sessions were sealed since: `seals` is
+    projector was here (the cursor is not at `old`), if another generation is served by now and this
+    one is being deleted, or if sessions were sealed since: `seals` is
     how often that had happened when they were read, -1 where nothing was.
     """
     started = time.perf_counter()
@@ -184,8 +185,9 @@ def apply(
     )
     moved = yield Query(
         "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3"
-        " AND ($5 < 0 OR seals = $5) RETURNING seq",
-        (site_id, gen, old, new, seals),
+        " AND ($5 < 0 OR seals = $5)"
+        " AND ($6 = 0 OR gen = (SELECT generation FROM sites WHERE site_id = $1)) RETURNING seq",
+        (site_id, gen, old, new, seals, int(decides)),
     )
     if not moved:
         raise Conflict("another projector has passed this point")

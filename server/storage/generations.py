@@ -38,14 +38,13 @@ async def settings_seq(reader: Reader, site_id: int) -> int:
     return int(found[0][0]) if found else 0
 
 
-def begin(site_id: int, gen: int, seq: int = 0) -> Script[None]:
-    """An empty generation, under the settings as they are now. Below zero it is first to get what
+def begin(site_id: int, gen: int, seq: int = 0, settings_seq: int = 0) -> Script[None]:
+    """An empty generation, under the settings with this number. Below zero it is first to get what
     was sealed; while there are two generations nothing is sealed, and the head keeps order."""
     yield Query("UPDATE heads SET decided = decided WHERE site_id = $1", (site_id,))
     yield Query(
-        "INSERT INTO cursors (site_id, gen, seq, settings_seq)"
-        " SELECT $1, $2, $3, settings_seq FROM sites WHERE site_id = $1",
-        (site_id, gen, seq),
+        "INSERT INTO cursors (site_id, gen, seq, settings_seq) VALUES ($1, $2, $3, $4)",
+        (site_id, gen, seq, settings_seq),
     )
 
 

@@ -14,7 +14,7 @@ from server.errors import BadRequest, HandraiseError, Overloaded, Refusal, TooLa
 from server.ingest import limits
 from server.ingest.payload import Envelope, decode, inflate
 from server.ingest.pipeline import Arrival, Reading, read_batch
-from server.model import Class, Door, Flag, Site
+from server.model import Class, Door, Event, Flag, Kind, Site
 from server.web.address import client_address
 from server.web.problems import problem_body
 from server.web.state import State
@@ -91,34 +91,37 @@ async def accept(state: State, site: Site | None, arrival: Arrival, wire: Envelo
 async def store(state: State, site: Site | None, arrival: Arrival, reading: Reading) -> Answer:
     """Store what was read; the answer is made after the commit.
 
-    What is of somebody erased vanishes: answered as if taken, in the time a commit takes, because
-    nobody outside may learn of an erasure.
+    Of what belongs to somebody erased only a stub is stored: it is answered as anything else,
+    because nobody outside may learn of an erasure.
     """
     assert site is not None  # noqa: S101 - read_batch refuses an unknown site
-    dropped = [item for item in reading.refused if item[1] is not Refusal.TOMBSTONE]
-    vanished = len(reading.refused) - len(dropped)
+    dropped = list(reading.refused)
     accepted = duplicates = 0
-    if reading.events or vanished:
+    if reading.events:
         seqs = await state.writer.append(site.site_id, reading.events)
         for event, seq in zip(reading.events, seqs, strict=True):
             if seq > 0:
                 accepted += 1
-                if event.class_ is not Class.HUMAN:
-                    state.refused.classified(
-                        site.site_id, event.class_, event.reason, arrival.received, event.url
-                    )
-                if event.flags & BAD_TOKEN:  # kept as unsigned, and the owner should know
-                    kept = _sample(arrival) | {"kept": "unsigned"}
-                    state.refused.add(site.site_id, str(Refusal.BAD_TOKEN), arrival.received, kept)
+                _note(state, site.site_id, arrival, event)
             elif seq == 0:
                 duplicates += 1
             else:
                 dropped.append((event.event_id.hex(), Refusal.UNSTORABLE))
     for _, reason in dropped:
         state.refused.add(site.site_id, str(reason), arrival.received, _sample(arrival))
-    for _ in range(vanished):
-        state.refused.add(site.site_id, str(Refusal.TOMBSTONE), arrival.received, None)
-    return Answer(accepted + vanished, duplicates, dropped)
+    return Answer(accepted, duplicates, dropped)
+
+
+def _note(state: State, site_id: int, arrival: Arrival, event: Event) -> None:
+    """Count what was stored and is in no figure, or is not all that was sent."""
+    now = arrival.received
+    if event.kind is Kind.ERASED:
+        state.refused.add(site_id, str(Refusal.TOMBSTONE), now, None)
+    elif event.class_ is not Class.HUMAN:
+        state.refused.classified(site_id, event.class_, event.reason, now, event.url)
+    if event.flags & BAD_TOKEN:  # kept as unsigned, and the owner should know
+        kept = _sample(arrival) | {"kept": "unsigned"}
+        state.refused.add(site_id, str(Refusal.BAD_TOKEN), now, kept)
 
 
 def _sample(arrival: Arrival) -> dict[str, str]:

@@ -175,14 +175,15 @@ def merge(act: Act, person_id: int, other_id: int) -> Script[Turn]:
 
 
 def split(act: Act, person_id: int, merge_seq: int) -> Script[Turn]:
-    """A merge of this person never was."""
+    """A merge of this person, or the word that an identifier is theirs, never was."""
     yield from in_order(act)
     yield from stay(act, person_id)
-    merges = yield from _told(act, person_id, (Kind.MERGE,))
+    merges = yield from _told(act, person_id, (Kind.MERGE, Kind.VERIFY))
     splits = yield from _told(act, person_id, (Kind.SPLIT,))
     if merge_seq not in merges:
-        raise Conflict(f"e{merge_seq} is no merge of p{person_id}")
+        raise Conflict(f"e{merge_seq} is no merge or verification of p{person_id}")
     if any(words.get("merge") == merge_seq for words in splits.values()):
-        raise Conflict(f"the merge e{merge_seq} was split before")
-    words = {"merge": merge_seq, "claims": merges[merge_seq]["claims"]}
+        raise Conflict(f"e{merge_seq} was taken back before")
+    said = merges[merge_seq]
+    words = {"merge": merge_seq, "claims": said.get("claims") or [said["claim"]]}
     return Turn((yield from say(act, [(Kind.SPLIT, words)])))

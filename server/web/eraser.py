@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server.errors import Conflict, Overloaded
-from server.model import Site
 from server.reports.erasure import Cover, Until, covered
-from server.storage import entries, erasing, generations
+from server.storage import entries, erasing, generations, sites
 from server.storage.database import Script, chunks
 from server.storage.erasing import Job
 from server.storage.names import Names
@@ -94,9 +93,7 @@ class Eraser:
             return 1
         done, self._done = self._done, asyncio.Event()
         done.set()
-        if found and not works:
-            await asyncio.sleep(FAILED_S)
-        return len(found)
+        return len(works)
 
     async def _take_all_out(self, found: Sequence[Job]) -> list[tuple[Job, Work]]:
         """One that fails must not stop the others; it is tried again, and said in the log."""
@@ -137,8 +134,10 @@ class Eraser:
         await self.state.projector.passed(site_id, head)
 
     async def _cover(self, job: Job, until: Until) -> Cover:
-        site: Site = self.state.sites.by_id[job.site_id]
         async with self.state.database.snapshot() as reader:
+            # The generation of this very snapshot: one that is being dropped covers too little.
+            known = await sites.all_sites(reader)
+            site = next(one for one in known if one.site_id == job.site_id)
             return await covered(reader, site, job.subject, until)
 
     async def _bury(self, job: Job, work: Work, cover: Cover) -> bool:

@@ -115,10 +115,11 @@ class State:
             self.reload,
         )
         self.eraser = Eraser(self)
+        self._reloading = asyncio.Lock()  # what was read first must not be put in place last
 
     async def reload(self) -> None:
         """Read sites and tokens again, after a change of either."""
-        async with self.database.snapshot() as reader:
+        async with self._reloading, self.database.snapshot() as reader:
             self.sites.replace(await sites.all_sites(reader))
             self.tokens = await tokens.live(reader)
 

@@ -59,7 +59,12 @@ class Place:
         """Whether an event of a visitor that happened now is stored."""
 
         async def work(app: Handraise) -> bool:
-            event = {"i": write_id(BEN), "y": "page_view", "t": NOW, "u": "https://acme.example/"}
+            event = {
+                "i": write_id(visitor),
+                "y": "page_view",
+                "t": NOW,
+                "u": "https://acme.example/",
+            }
             body = {"k": "k1", "v": write_id(visitor), "t": NOW, "e": [event]}
             transport = httpx2.ASGITransport(app=app.asgi)
             async with httpx2.AsyncClient(transport=transport, base_url="http://t") as client:

@@ -14,6 +14,7 @@ from server.project.retention import Visit, limits, names_somebody, sealable
 from server.project.thinning import Retention, Run
 from server.storage import entries, erasing
 from server.storage.database import Database, Row, Script
+from server.storage.generations import Generation
 from server.storage.names import Names
 from tests.tracking import DAY, HOUR, MIN, NOON, SETTINGS, World, tracking
 
@@ -260,7 +261,7 @@ async def test_while_the_log_is_read_again_nothing_is_thinned(database: Database
     async with tracking(database) as world:
         await lived_in(world)
         replays = world.replays()
-        await replays._generation(world.site, Replay(1, swaps=True))
+        await replays._generation(world.site, Replay(1, swaps=True), [Generation(1, 0, 0)], 0)
         assert (await thin(world)).entries == 0
         await rebuilt(world)
         assert (await thin(world)).entries > 0

@@ -142,6 +142,11 @@ async def test_an_identifier_is_verified(office: Office, client: httpx2.AsyncCli
     assert ("ben@work.example", "decided") in [
         (one["value"], one["level"]) for one in found["identifiers"]
     ]
+    said = await office.json(f"/people/{office.known.ben}/timeline", kind="verify")
+    back = await done(
+        client, "POST", f"/people/{office.known.ben}/split", merge=said["items"][0]["id"]
+    )
+    assert "ben@work.example" not in [one["value"] for one in back["identifiers"]]
     for kind, value in (("email", "ben"), ("user_id", "null"), ("phone", "12"), ("email", "a@x")):
         assert (await refused(client, "POST", path, type=kind, value=value))[0] == 400
 

@@ -21,7 +21,15 @@ EMAIL = ("email", "ann@brew.example")
         (EMAIL, {"fields": {"email": "Ann@Brew.example", "size": 3}}, {"fields": {"size": 3}}),
         (EMAIL, {"fields": {"message": "write to ANN@brew.example!"}, "form": "x"}, {"form": "x"}),
         (EMAIL, {"traits": {"team": ["ann@brew.example", "ben"]}}, {"traits": {"team": ["ben"]}}),
-        (EMAIL, {"ids": {"email": "joann@brew.example.org"}}, {}),  # rather one too many
+        (EMAIL, {"ids": {"email": "joann@brew.example"}}, {"ids": {"email": "joann@brew.example"}}),
+        (EMAIL, {"name": "ann@brew.example.org"}, {"name": "ann@brew.example.org"}),
+        (EMAIL, {"name": "ask ann@brew.example."}, {}),
+        (EMAIL, {"traits": {"ann@brew.example": 1, "n": 2}}, {"traits": {"n": 2}}),
+        (
+            ("phone", "+4915112345678"),
+            {"fields": {"phone": 15112345678, "n": 1}},
+            {"fields": {"n": 1}},
+        ),
         (("user_id", "7"), {"ids": {"user_id": "7"}, "n": "17"}, {"n": "17"}),
         (
             ("phone", "+4915112345678"),
