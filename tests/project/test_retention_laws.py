@@ -182,3 +182,5 @@ async def test_whatever_happens_thinning_changes_nothing(
         for _ in range(random.randint(60, 120)):
             await life.step()
         await life.thin()
+        await world.verify()
+        assert await world.rows("cursors", "seq") == await world.rows("heads", "seq")
