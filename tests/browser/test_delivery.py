@@ -180,6 +180,32 @@ def test_51_two_tabs_share_a_stored_queue_without_loss(lab: Lab) -> None:
     assert len(lab.all_after(page, "page_view")) == 3
 
 
+def test_51_no_event_overtakes_the_page_view_it_happened_on(lab: Lab) -> None:
+    """An answer to what an earlier page left comes while the view still waits for its title."""
+    lab.host.pages["/blank"] = Plain("<p>no tag</p>")
+    page = lab.new_page()
+    page.goto(lab.host.origin + "/blank")
+    page.evaluate(
+        """(name) => {
+          const e = { i: 'E'.repeat(22), y: 'track', t: Date.now(), q: 1, d: { name: 'left' } };
+          localStorage[name + '0.5'] = JSON.stringify([{ e, v: 'B'.repeat(22) }]);
+        }""",
+        "handraise." + lab.site.keys[0],
+    )
+    lab.context.add_init_script(
+        """const original = window.fetch;
+        window.fetch = (...call) => {
+          window.fetch = original;
+          const reply = original(...call);
+          reply.then(() => handraise('track', 'early'));
+          return reply;
+        };"""
+    )
+    lab.visit("/", page)
+    lab.rows("track", 2)
+    assert [event["y"] for event in lab.sent()] == ["track", "page_view", "track"]
+
+
 def test_52_at_most_a_hundred_events_are_kept_and_forms_longest(lab: Lab) -> None:
     lab.host.page("/", FORM)
     lab.gate.answers.extend([503] * 40)

@@ -98,16 +98,19 @@ export function retry() {
  * @param {unknown} [leaving]
  */
 export async function flush(leaving) {
-  // Unless there is no time left, a page view waits until its title can have been set.
-  const ready = waiting.filter(
-    ({ e, v }) => (!v || maySend()) && (leaving || e != view || Date.now() - e.t >= GATHER),
-  );
+  // Unless there is no time left, a page view waits until its title can have been set, and what
+  // came after it waits with it: nothing overtakes the page it happened on.
+  let held = false;
+  const ready = waiting.filter(({ e, v }) => {
+    held ||= !leaving && e == view && Date.now() - e.t < GATHER;
+    return !held && (!v || maySend());
+  });
   if (!ready[0] || (busy && !leaving)) return;
   const { v } = ready[0];
   let room = MOST_BYTES;
   let status;
   let wait = 0;
-  // Another event may leave before the view does: that must not take its title too early.
+  // What an earlier page left may go before the view does: that must not take its title too early.
   if (ready.some(({ e }) => e == view)) entitle();
   const batch = ready.filter((one) => one.v == v && (room -= size(JSON.stringify(one.e))) > 0);
   const head = JSON.stringify({
