@@ -53,6 +53,12 @@ class Metrics:
             ["site"],
             registry=registry,
         )
+        self.rescored = Gauge(
+            "handraise_rescoring_done",
+            "Share of the people and visitors scored by the ruleset published last, by site",
+            ["site"],
+            registry=registry,
+        )
         self.long_turns = Counter(
             "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
         )

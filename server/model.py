@@ -179,6 +179,20 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     data: str = ""
 
 
+class Published(msgspec.Struct, frozen=True):
+    """The ruleset a site scores by: the entry that says so and when (ms), and its document.
+
+    Without a document it is the ruleset of a new site. `notify`: what it makes people cross is
+    told, as anything else is.
+    """
+
+    version: int = 1
+    document: str = ""
+    seq: int = 0
+    at: int = 0
+    notify: bool = False
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """One tracked website.
 
@@ -192,6 +206,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     settings: "SiteSettings"
     secrets: tuple[str, ...] = ()
     generation: int = 1
+    published: Published = Published()
 
     def __repr__(self) -> str:
         """Without the secrets: whatever is shown ends up in a log."""

@@ -31,6 +31,7 @@ TIERS = {
     "server.project.people": 4,
     "server.project.subjects": 4,
     "server.project.judging": 6,
+    "server.project.rescoring": 6,
     "server.project.replay": 6,
     "server.project.rows": 4,
     "server.project.nearby": 4,

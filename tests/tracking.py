@@ -16,9 +16,11 @@ from server.metrics import Metrics
 from server.model import Door, FormRule, Site, SiteSettings
 from server.project.projector import Projector
 from server.project.replay import Replay, Replays
-from server.storage import sites
+from server.project.rules import Ruleset, encode
+from server.storage import rulesets, sites
 from server.storage.database import Database, Query, Row, Script
 from server.storage.writer import Writer
+from server.web.publishing import publish
 
 #: A Wednesday noon: days and hours are easy to count from here.
 NOON = 20_760 * 86_400_000 + 12 * 3_600_000
@@ -128,17 +130,12 @@ class World:
     async def project(self, projector: Projector | None = None) -> Projector:
         """Project until nothing is left."""
         projector = projector or self.fresh_projector()
-        while await projector.round():
+        while await projector.round() or projector.behind:
             pass
         return projector
 
     def replays(self) -> Replays:
         """What reads this site's log again."""
-
-        async def reload() -> None:
-            async with self.database.snapshot() as reader:
-                (self.site,) = await sites.all_sites(reader)
-
         return Replays(
             self.database,
             self.writer,
@@ -146,7 +143,7 @@ class World:
             AGENTS,
             lambda: self.now,
             lambda: [self.site],
-            reload,
+            self.reload,
         )
 
     async def change(self, settings: SiteSettings) -> None:
@@ -154,6 +151,23 @@ class World:
         await self.writer.run(lambda: sites.change_settings(self.site.site_id, settings))
         self.site = structs.replace(self.site, settings=settings)
         self.changed = True
+
+    async def publish(self, ruleset: Ruleset, *, notify: bool = False) -> int:
+        """A ruleset put in force; whom it concerns is scored when the log is projected."""
+        site_id, base = self.site.site_id, self.site.published.version
+        document = encode(ruleset).decode()
+        save = lambda: rulesets.save_draft(site_id, document, base, "ann", "", self.now)  # noqa: E731
+        await self.writer.run(save)
+        version: int = await self.writer.run(
+            lambda: publish(site_id, "ann", self.now, notify=notify)
+        )
+        await self.reload()
+        return version
+
+    async def reload(self) -> None:
+        """The site as it is stored now."""
+        async with self.database.snapshot() as reader:
+            (self.site,) = await sites.all_sites(reader)
 
     async def start_again(self) -> None:
         """The same site with an empty log."""

@@ -83,6 +83,7 @@ class Judge:
             "from": move.stage_from,
             "to": move.stage_to,
             "score": move.score,
+            "ruleset": self.ruleset.version,
             "cause": move.cause.seq,
             "cause_at": move.cause.at,
             "key": [at, q, event_id.hex()],
@@ -152,6 +153,8 @@ class Judge:
             return STAGE_RANK.get(one.said.to, 0) <= forms
         if threshold == "product_event":
             return bool(person.parts)
+        if one.said.ruleset not in {0, self.ruleset.version}:
+            return bool(person.parts)  # other rules said so: these cannot take it back
         if threshold == "high_intent":  # a step of somebody who was an MQL
             marks = [each for each in self.ruleset.thresholds if each.stage == "mql"]
         else:

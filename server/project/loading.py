@@ -39,6 +39,7 @@ class Loaded(NamedTuple):
     batch: Batch
     settled: Settled | None
     again: dict[int, History]  # visitors to fold anew; what nobody's browser sent is under 0
+    persons: set[int]  # everybody concerned, also whom there is not yet
 
 
 class Loader:
@@ -87,8 +88,8 @@ class Loader:
             again[visitor_id] = await self._history(reader, visitor_id, batch)
         if lone:
             again[0] = await self._lone(reader, lone)
-        await self._load_people(reader, batch, settled, again)
-        return Loaded(batch, settled, again)
+        persons = await self._load_people(reader, batch, settled, again)
+        return Loaded(batch, settled, again, persons)
 
     async def _late(self, reader: Reader, batch: Batch, cursor: int, anew: set[int]) -> set[int]:
         """Bring the visitors of a batch into memory; those with events out of order are returned,
@@ -352,7 +353,7 @@ class Loader:
         batch: Batch,
         settled: Settled | None,
         again: dict[int, History],
-    ) -> None:
+    ) -> set[int]:
         """Everybody whom these entries name, and every owner of these visitors."""
         wanted: set[int] = set()
         if settled is not None:
@@ -369,6 +370,7 @@ class Loader:
             self.people.rulings[row[0]] = ruling_of(row)
             wanted.add(row[7])
         await self.people.load(reader, self.site_id, self.gen, wanted)
+        return wanted
 
 
 def _needs_refold(visitor: Visitor, events: Sequence[Seen]) -> bool:

@@ -19,7 +19,7 @@ from server.storage import derived
 from server.storage import people as rows
 from server.storage.database import Reader, Row
 from server.storage.derived import Changes
-from server.storage.people import SessionRow
+from server.storage.people import Known, SessionRow
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -75,6 +75,7 @@ class Person:
         self.identifiers: dict[Identifier, int] = {}
         self.parts: dict[int, Part] = {}
         self.receipt: Receipt | None = None  # of this fold, while nothing has changed since
+        self.told_words: frozenset[str] | None = None  # in the tables; None: there are none
 
     def value(self, name: str) -> str:
         trait = self.traits.get(name)
@@ -148,9 +149,26 @@ class Person:
                 msgspec.json.encode(self.standing).decode(),
             ),
         )
-        changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
-        for word in words(email, name, domain):
+        self._write_words(changes)
+
+    def words(self) -> frozenset[str]:
+        """The lower-cased words a person is found by, as prefixes."""
+        email = self.email
+        domain = company_domain(email) if email else ""
+        found = (email, domain, *self.value("name").lower().split())
+        return frozenset(word[:200] for word in found if word)
+
+    def _write_words(self, changes: Changes) -> None:
+        words = self.words()
+        if words == self.told_words:
+            return
+        if self.told_words is None:  # of somebody new; or a merge came first: be sure
+            changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
+        for word in (self.told_words or frozenset()) - words:
+            changes.remove(derived.PERSON_WORDS, (word, self.person_id))
+        for word in words - (self.told_words or frozenset()):
             changes.put(derived.PERSON_WORDS, (word, self.person_id))
+        self.told_words = words
 
     def write_moves(self, changes: Changes, day: Callable[[int], int]) -> None:
         """The stages, and what daily figures count of them: each once, on its first day."""
@@ -179,11 +197,6 @@ def _stage_rows(person_id: int, moves: Sequence[Moved]) -> Iterator[Row]:
         yield (person_id, move.seq, move.stage_to, move.stage_from, move.at, move.cause)
 
 
-def words(email: str, name: str, domain: str) -> set[str]:
-    """The lower-cased words a person is found by, as prefixes."""
-    return {word[:200] for word in (email, domain, *name.lower().split()) if word}
-
-
 class Population:
     """Everybody a projection result touches. Implements `visitor.People`."""
 
@@ -198,10 +211,12 @@ class Population:
 
     async def load(self, reader: Reader, site_id: int, gen: int, person_ids: set[int]) -> None:
         """Persons not in memory yet."""
-        for person_id in sorted(person_ids - self.persons.keys() - {0}):
-            row = await rows.person(reader, site_id, gen, person_id)
-            if row is not None:
-                self.persons[person_id] = await _read_person(reader, site_id, gen, person_id, row)
+        missing = sorted(person_ids - self.persons.keys() - {0})
+        if missing:
+            known = await rows.known(reader, site_id, gen, missing)
+            mine = [SessionRow._make(row[3:]) for row in known.sessions if not row[1]]
+            parts = await read_parts(reader, site_id, gen, mine)
+            self.persons.update((one.person_id, one) for one in _persons(known, parts))
 
     def settle(self, settled: Settled) -> None:
         """Names, traits and standing of everybody whom new claims and decisions concern."""
@@ -225,6 +240,8 @@ class Population:
             self.dirty.add(person_id)
 
 
+_OF_THEM = ("stages", "identifiers", "traits", "sessions")
+_standing = msgspec.json.Decoder(Standing)
 NOBODY = Ruling(0, State.VOID, Level.CLAIMED)
 _Facts = tuple[list[tuple[Identifier, Owned]], list[tuple[Claim, Ruling]], list[Told]]
 
@@ -246,22 +263,28 @@ def _tell(person: Person, facts: _Facts, bases: Mapping[int, int]) -> None:
     person.hear_all(said, bases)
 
 
-async def _read_person(reader: Reader, site_id: int, gen: int, person_id: int, row: Row) -> Person:
-    person = Person(person_id, row[0], row[1])
-    person.owner, person.do_not_contact = row[2], row[3]
-    person.tags = tuple(row[4].split("\n")) if row[4] else ()
-    person.standing = msgspec.json.decode(row[5], type=Standing) if row[5] else Standing()
-    moves = await rows.stages(reader, site_id, gen, person_id)
-    person.moves = [Moved(*move) for move in moves]
-    person.told_moves = list(person.moves)
-    found = await rows.identifiers_of(reader, site_id, gen, person_id)
-    for kind, value, level, _at, _seq in sorted(found, key=lambda one: (one[3], one[4])):
-        person.identifiers[Identifier(kind, value)] = level
-    for name, seq, value, _type, level, at in await rows.traits(reader, site_id, gen, person_id):
-        person.learn(name, Trait(msgspec.json.decode(value), level, at, seq))
-    sessions = await rows.person_sessions(reader, site_id, gen, person_id)
-    person.parts = await read_parts(reader, site_id, gen, sessions)
-    return person
+def _persons(known: Known, parts: Mapping[int, Part]) -> Iterator[Person]:
+    """Persons from their rows; `parts` are by session."""
+    found: dict[int, Person] = {}
+    for person_id, level, created_at, owner, do_not_contact, tags, standing in known.persons:
+        person = found[person_id] = Person(person_id, level, created_at)
+        person.owner, person.do_not_contact = owner, do_not_contact
+        person.tags = tuple(tags.split("\n")) if tags else ()
+        person.standing = _standing.decode(standing) if standing else Standing()
+    mine = {table: [row for row in getattr(known, table) if row[0] in found] for table in _OF_THEM}
+    for person_id, *move in sorted(mine["stages"], key=lambda row: (row[1], row[3])):
+        found[person_id].moves.append(Moved(*move))
+    for person_id, kind, value, level, *_ in sorted(mine["identifiers"], key=lambda row: row[4:]):
+        found[person_id].identifiers[Identifier(kind, value)] = level
+    for person_id, name, seq, value, level, at in mine["traits"]:
+        found[person_id].learn(name, Trait(msgspec.json.decode(value), level, at, seq))
+    for person_id, _state, _sealed, session_id, *_ in mine["sessions"]:
+        if session_id in parts:
+            found[person_id].parts[session_id] = parts[session_id]
+    for person in found.values():
+        person.told_moves = list(person.moves)
+        person.told_words = person.words()
+        yield person
 
 
 async def read_parts(

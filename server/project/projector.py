@@ -87,6 +87,7 @@ class Projector:
             try:
                 async with self.turns[site.site_id]:
                     count = await projector.advance(self._pause) if head > projector.cursor else 0
+                    self.behind |= await self._walk(projector)
             except (Overloaded, Conflict) as error:  # the other sites go on
                 fault = error
                 continue
@@ -105,13 +106,21 @@ class Projector:
             raise fault
         return passed
 
+    async def _walk(self, projector: SiteProjector) -> bool:
+        """One batch of scoring everybody by a ruleset that was published; false at the end."""
+        walks = await projector.walk(self._pause)
+        way, label = projector.way, str(projector.site.site_id)
+        if walks:
+            self.metrics.rescored.labels(label).set(min(way.done / max(way.total, 1), 1))
+        return walks
+
     async def _refresh(self, projector: SiteProjector) -> None:
         """One batch of what midnight changed, once a site is at the head of its log."""
         today = self.clock() // DAY_MS
         if projector.refreshed == today:
             return
         async with self.turns[projector.site.site_id]:
-            due = await projector.refresh_due()
+            due = await projector.refresh_due(self._pause)
         if due:
             self.behind = True
         else:

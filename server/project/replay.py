@@ -148,11 +148,14 @@ class Replays:
         """The generation to read into: one under way for these settings, else an empty one."""
         mine = [one for one in found if _is_for(one.gen, site.generation, replay)]
         for one in mine:
-            if one.settings_seq == settings_seq:
+            if one.settings_seq == settings_seq and one.ruleset == site.published.version:
                 return one.gen
             await self._drop(site.site_id, one.gen)
         gen = max(site.generation, *(one.gen for one in found)) + 1 if replay.swaps else VERIFIED
-        begin = lambda: generations.begin(site.site_id, gen, BEGUN, settings_seq)  # noqa: E731
+        version = site.published.version
+        begin = lambda: generations.begin(  # noqa: E731
+            site.site_id, gen, BEGUN, settings_seq, version
+        )
         await self.writer.run(begin, moves=False)
         return gen
 
@@ -172,7 +175,7 @@ class Replays:
             until = await rows.cursor(reader, site.site_id, site.generation)
         try:
             passed = await projector.advance(self._pause, until)
-            due = 0 if passed else await projector.refresh_due()
+            due = 0 if passed else await projector.refresh_due(self._pause)
         except (Overloaded, Conflict):
             await asyncio.sleep(RETRY_S)
             return True
@@ -195,7 +198,8 @@ class Replays:
             cursors = {await rows.cursor(*scope, one) for one in (site.generation, gen)}
             # What was decided just now stands in the tables before it is read from the log.
             cursors.add(await entries.head(*scope))
-            if len(cursors) > 1:
+            versions = {(await rows.walk(*scope, one))[0] for one in (site.generation, gen)}
+            if len(cursors) > 1 or len(versions) > 1:  # or a ruleset is on its way to everybody
                 return False
             for table in (*TABLES, generations.ROLLUPS):
                 pair = (site.generation, gen)

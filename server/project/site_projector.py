@@ -8,46 +8,50 @@ loop every millisecond, and rests while many events wait to be stored.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
+
+from msgspec import structs
 
 from server.errors import Conflict, Overloaded
 from server.ingest.agents import Agents
-from server.model import DAY_MS, Class, Kind, Site
+from server.model import DAY_MS, Class, Kind, Published, Site
 from server.project.claims import purposes
 from server.project.fold import Fold
 from server.project.judging import Judge
 from server.project.loading import Batch, Loaded, Loader
 from server.project.lookup import Classes, Lookup
-from server.project.people import Population, read_parts
+from server.project.people import Population
 from server.project.registry import IDENTITY, Settled
+from server.project.rescoring import Rescoring, Subject, rescore
 from server.project.rules import Ruleset
-from server.project.ruleset import DEFAULT
+from server.project.ruleset import DEFAULT, decode
 from server.project.rulings import State
 from server.project.sessions import Zone
 from server.project.signals import Matcher
 from server.project.stages import Cause
 from server.project.standing import Told
-from server.project.subjects import PERSON, VISITOR, ordered
+from server.project.subjects import PERSON, VISITOR
 from server.project.visitor import Rules, Visitor, grants
 from server.storage import derived, entries
 from server.storage import identities as names
 from server.storage import people as rows
-from server.storage.database import Database, Reader
-from server.storage.derived import Changes
+from server.storage.database import Database, Reader, chunks
+from server.storage.derived import Changes, Walk
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.projector")
 T = TypeVar("T")
 Pause = Callable[[], Awaitable[None]]
 #: Entries of one result: as many as are written in `WRITING_S`, within these bounds.
-BATCH, BATCH_LEAST = 512, 64
+BATCH_LEAST, BATCH = 64, 512
+#: Subjects scored again at one time, likewise.
+SUBJECTS = (8, 256)
 WRITING_S = 0.002
 #: Computing lets others run after this long.
 SLICE_S = 0.001
 VISITORS_KEPT = 4_000
 PERSONS_KEPT = 4_000
-DUE_BATCH = 200
 
 
 async def sliced(steps: Iterable[T], pause: Pause) -> list[T]:
@@ -62,6 +66,12 @@ async def sliced(steps: Iterable[T], pause: Pause) -> list[T]:
     return done
 
 
+def ruleset_of(published: Published) -> Ruleset:
+    """The rules a site scores by."""
+    known = decode(published.document) if published.document else DEFAULT
+    return structs.replace(known, version=published.version)
+
+
 class SiteProjector:
     """The projector of one site."""
 
@@ -72,7 +82,6 @@ class SiteProjector:
         writer: Writer,
         agents: Agents,
         clock: Callable[[], int],
-        ruleset: Ruleset = DEFAULT,
         *,
         gen: int = 0,
     ) -> None:
@@ -80,7 +89,7 @@ class SiteProjector:
         self.database = database
         self.writer = writer
         self.clock = clock
-        self.ruleset = ruleset
+        self.ruleset = ruleset = ruleset_of(site.published)
         self.gen = gen or site.generation
         self.decides = self.gen == site.generation  # another generation only reads the log again
         self.lookup = Lookup(site, agents)
@@ -92,7 +101,9 @@ class SiteProjector:
             frozenset(form.key for form in settings.forms if form.kiosk),
         )
         self.zone = Zone(settings.zone)
+        self.rescoring = Rescoring(site.site_id, self.gen, self.lookup, self.rules, ruleset)
         self.batch = self.most = BATCH_LEAST
+        self.subjects = SUBJECTS[0]
         self.passed_over = 0  # entries that could not be projected
         self.refreshed = 0  # the UTC day whose changes of scores are all written
         self.withdrawn = False  # whether a visitor is to be erased
@@ -102,6 +113,7 @@ class SiteProjector:
     def forget(self) -> None:
         """Drop everything in memory: it is read again from the tables."""
         self.cursor = self.seals = -1
+        self.walked, self.way = 0, Walk()  # by which ruleset everybody is scored, and the next
         self.visitors: dict[int, Visitor] = {}
         self.people = Population()
 
@@ -136,11 +148,16 @@ class SiteProjector:
         return passed
 
     async def _advance(self, pause: Pause, until: int | None) -> int:
-        fold = self._fold()
+        fold = self._fold(self.people)
         async with self.database.snapshot() as reader:
             loaded = await self._load(reader, fold, pause, until)
+            stale = await self._stale(reader, loaded) if loaded is not None else []
         if loaded is None:
             return 0
+        if stale:  # first things first: then it is read again
+            for part in chunks(stale, self.subjects):
+                await self._rescore(part, pause)
+            return await self._advance(pause, until)
         await sliced(self._take(fold, loaded), pause)
         await sliced(fold.finish(), pause)
         await self._write(self.cursor, loaded.batch.last, fold.changes)
@@ -156,10 +173,10 @@ class SiteProjector:
         self.passed_over += 1
         return 1
 
-    def _fold(self) -> Fold:
+    def _fold(self, people: Population) -> Fold:
         changes, now = Changes(), self.clock()
-        judge = Judge(self.ruleset, changes, now, self.people.dirty, decides=self.decides)
-        return Fold(self.site, self.rules, self.people, judge, self.zone)
+        judge = Judge(self.ruleset, changes, now, people.dirty, decides=self.decides)
+        return Fold(self.site, self.rules, people, judge, self.zone)
 
     def _take(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
         batch, settled = loaded.batch, loaded.settled
@@ -231,17 +248,16 @@ class SiteProjector:
 
     async def _write(self, old: int, new: int, changes: Changes) -> None:
         site_id, gen = self.site.site_id, self.gen
-        decides, seals = self.decides, self.seals
+        decides, seals, version = self.decides, self.seals, self.ruleset.version
         script = lambda: derived.apply(  # noqa: E731
-            site_id, gen, old, new, changes, decides=decides, seals=seals
+            site_id, gen, old, new, changes, decides=decides, seals=seals, ruleset=version
         )
         await self.writer.run(script, moves=bool(changes.consequences))
         self.withdrawn |= bool(changes.withdrawn)
         if changes.seconds > WRITING_S:
             self.long_turns += 1
-            self.most = max(BATCH_LEAST, self.most * 3 // 4)
-        elif changes.seconds < WRITING_S / 2:
-            self.most = min(BATCH, self.most * 5 // 4)
+        if new > old:
+            self.most = _paced(self.most, changes.seconds, (BATCH_LEAST, BATCH))
 
     # ------------------------------------------------------------ loading
 
@@ -263,9 +279,11 @@ class SiteProjector:
         """Where the tables are, if nothing is in memory."""
         if self.cursor >= 0:
             return
-        self.cursor, self.seals = await rows.position(reader, self.site.site_id, self.gen)
+        scope = (reader, self.site.site_id, self.gen)
+        self.cursor, self.seals = await rows.position(*scope)
+        self.walked, self.way = await rows.walk(*scope)
         classes = Classes()
-        for kind, target, class_, _seq in await names.classes(reader, self.site.site_id, self.gen):
+        for kind, target, class_, _seq in await names.classes(*scope):
             (classes.events if kind else classes.visitors)[target] = Class(class_)
         self.lookup.classes = classes
 
@@ -278,42 +296,79 @@ class SiteProjector:
             self.people = Population()
             self.visitors.clear()
 
-    # ------------------------------------------------------------ midnight
+    # ------------------------------------------------------------ scores without an event
 
-    async def refresh_due(self) -> int:
-        """Score again the subjects whose score changed with the day; how many."""
+    async def refresh_due(self, pause: Pause) -> int:
+        """Score again some subjects whose score changed with the day; how many."""
         self._trim()
-        site_id, gen = self.site.site_id, self.gen
         async with self.database.snapshot() as reader:
             await self._begin(reader)
-            due = await rows.due(reader, site_id, gen, self.clock() // DAY_MS, DUE_BATCH)
-            if not due:
-                return 0
-            fold = self._fold()
-            await self.people.load(reader, site_id, gen, {i for kind, i in due if kind == PERSON})
-            for kind, subject_id in due:
-                if kind == VISITOR:
-                    await self._refresh_visitor(reader, fold, subject_id)
-        midnight = fold.judge.day * DAY_MS
-        for kind, subject_id in due:
-            person = self.people.persons.get(subject_id) if kind == PERSON else None
-            if person is not None:
-                fold.judge.judge(person, Cause(seq=0, at=midnight))
+            scope = (reader, self.site.site_id, self.gen)
+            due = await rows.due(*scope, self.clock() // DAY_MS, self.subjects)
+        if due:
+            await self._rescore(due, pause)
+        return len(due)
+
+    async def walk(self, pause: Pause) -> bool:
+        """Bring the next subjects to the published ruleset; false where all of them are."""
+        version = self.ruleset.version
+        async with self.database.snapshot() as reader:
+            await self._begin(reader)
+            if self.walked == version:
+                return False
+            scope = (reader, self.site.site_id, self.gen)
+            way = self.way
+            if way.to != version:
+                way = Walk(version, PERSON, total=await rows.subject_count(*scope))
+            found = await rows.subjects_after(*scope, way.kind, way.subject_id, self.subjects)
+        ends = not found and way.kind == VISITOR
+        if found:
+            way = way._replace(subject_id=found[-1][1], done=way.done + len(found))
+        else:
+            way = way._replace(kind=VISITOR, subject_id=0)
+        stale = [one for one in found if one[2] != version]
+        await self._rescore(stale, pause, way, version if ends else 0)
+        self.way, self.walked = way, version if ends else self.walked
+        return True
+
+    async def _stale(self, reader: Reader, loaded: Loaded) -> list[Subject]:
+        """Of what a batch touches, the subjects that are scored by an older ruleset."""
+        version = self.ruleset.version
+        if self.walked == version:
+            return []
+        scope = (reader, self.site.site_id, self.gen)
+        found = await rows.subjects(*scope, VISITOR, sorted(loaded.batch.groups.keys() - {0}))
+        found += await rows.subjects(*scope, PERSON, sorted(loaded.persons - {0}))
+        return [(kind, subject_id, known) for kind, subject_id, known in found if known != version]
+
+    async def _rescore(
+        self,
+        subjects: Sequence[Subject],
+        pause: Pause,
+        way: Walk | None = None,
+        walked: int = 0,
+    ) -> None:
+        """Score subjects in a turn of their own; what is in memory of them is read again."""
+        people, published = Population(), self.site.published
+        fold, rescoring = self._fold(people), self.rescoring
         try:
-            for _ in fold.finish():
-                continue
+            async with self.database.snapshot() as reader:
+                found = await rescoring.read(reader, fold, subjects)
+                events = await rescoring.events(reader, found, lambda seen: sliced(seen, pause))
+            midnight = fold.judge.day * DAY_MS
+            await sliced(rescoring.restate(fold, found, events), pause)
+            await sliced(rescore(fold, found, subjects, published, midnight), pause)
+            await sliced(fold.finish(), pause)
+            fold.changes.walk, fold.changes.walked = way, walked
             await self._write(self.cursor, self.cursor, fold.changes)
         except BaseException:
             self.forget()
             raise
-        return len(due)
-
-    async def _refresh_visitor(self, reader: Reader, fold: Fold, visitor_id: int) -> None:
-        site_id, gen = self.site.site_id, self.gen
-        sessions = await rows.visitor_sessions(reader, site_id, gen, visitor_id)
-        if sessions:
-            parts = await read_parts(reader, site_id, gen, sessions)
-            fold.put_visitor_subject(visitor_id, ordered(parts.values()))
+        self.subjects = _paced(self.subjects, fold.changes.seconds, SUBJECTS)
+        for person_id in people.persons:
+            self.people.persons.pop(person_id, None)
+        for session in found.anew.values():
+            self.visitors.pop(session.visitor_id, None)
 
 
 def _decided(batch: Batch) -> Cause | None:
@@ -324,3 +379,11 @@ def _decided(batch: Batch) -> Cause | None:
     last = max(found, key=lambda one: one.seq)
     reason = "released" if last.kind is Kind.RELEASE else last.kind.word
     return Cause(seq=last.seq, at=last.at, reason=reason)
+
+
+def _paced(size: int, seconds: float, bounds: tuple[int, int]) -> int:
+    """How many to write at one time, so that it takes no longer than it may."""
+    least, most = bounds
+    if seconds > WRITING_S:
+        return max(least, size * 3 // 4)
+    return min(most, size * 5 // 4) if seconds < WRITING_S / 2 else size

@@ -46,6 +46,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     cause_at: int = 0
     key: tuple[int, int, str] | None = None
     mql: bool = False
+    ruleset: int = 0  # by which version a consequence was decided
     author: str = ""
 
     @property

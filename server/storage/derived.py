@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.errors import Conflict
 from server.model import Event
@@ -91,6 +91,17 @@ TABLES = (
 )
 
 
+class Walk(NamedTuple):
+    """How far scoring everybody by the ruleset `to` is: the last subject that was looked at, in
+    the order persons (kind 1) before visitors, and how many of how many. Version `done` holds."""
+
+    to: int = 0
+    kind: int = 0
+    subject_id: int = 0
+    done: int = 0
+    total: int = 0
+
+
 @dataclass
 class Changes:
     """What one projection result writes. Rows are without site and generation, key first."""
@@ -102,6 +113,8 @@ class Changes:
     consequences: list[Event] = field(default_factory=list)
     #: Consent withdrawn where that erases: entry → visitor and moment (ms).
     withdrawn: dict[int, tuple[int, int]] = field(default_factory=dict)
+    walk: Walk | None = None
+    walked: int = 0  # the version by which everybody is scored from now on
     seconds: float = 0.0  # that the writing took, without the commit
 
     def put(self, table: Table, row: Row) -> None:
@@ -145,6 +158,7 @@ class Changes:
             or self.rollups
             or self.consequences
             or self.withdrawn
+            or self.walk
         )
 
 
@@ -160,6 +174,13 @@ NO_ROLLUP = (
 )
 
 
+WALK = (
+    "UPDATE cursors SET walk_to = $3, walk_kind = $4, walk_id = $5, walk_done = $6,"
+    " walk_total = $7, ruleset = CASE WHEN $8 > 0 THEN $8 ELSE ruleset END"
+    " WHERE site_id = $1 AND gen = $2"
+)
+
+
 def apply(
     site_id: int,
     gen: int,
@@ -169,13 +190,15 @@ def apply(
     *,
     decides: bool = True,
     seals: int = -1,
+    ruleset: int = 0,
 ) -> Script[None]:
     """Write a projection result and move the cursor from `old` to `new`.
 
     `decides` is false for a generation that only reads the log again. Raises `Conflict` if another
     projector was here (the cursor is not at `old`), if another generation is served by now and this
-    one is being deleted, or if sessions were sealed since: `seals` is
-    how often that had happened when they were read, -1 where nothing was.
+    one is being deleted, if another ruleset than `ruleset` was published (0: it does not matter),
+    or if sessions were sealed since: `seals` is how often that had happened when they were read, -1
+    where nothing was.
     """
     started = time.perf_counter()
     # The head first, as appending does: two nodes then never wait for each other.
@@ -186,12 +209,15 @@ def apply(
     moved = yield Query(
         "UPDATE cursors SET seq = $4 WHERE site_id = $1 AND gen = $2 AND seq = $3"
         " AND ($5 < 0 OR seals = $5)"
-        " AND ($6 = 0 OR gen = (SELECT generation FROM sites WHERE site_id = $1)) RETURNING seq",
-        (site_id, gen, old, new, seals, int(decides)),
+        " AND ($6 = 0 OR EXISTS (SELECT 1 FROM sites WHERE site_id = $1 AND generation = $2"
+        " AND ($7 = 0 OR ruleset = $7))) RETURNING seq",
+        (site_id, gen, old, new, seals, int(decides), ruleset),
     )
     if not moved:
         raise Conflict("another projector has passed this point")
     yield from write(site_id, gen, changes)
+    if changes.walk is not None:
+        yield Query(WALK, (site_id, gen, *changes.walk, changes.walked))
     if changes.consequences:
         yield from entries.append(site_id, changes.consequences, Names())
     for seq, (visitor_id, at) in changes.withdrawn.items():  # a number below zero: once an entry

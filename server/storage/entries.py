@@ -239,18 +239,31 @@ class Placed(NamedTuple):
     scroll: int
 
 
+_OF_VISITOR = (
+    f"SELECT {', '.join(f'e.{column}' for column in COLUMNS.split(', '))},"
+    " s.visitor_id, s.at, s.q, s.session_id, s.kind, s.ms, s.scroll"
+    " FROM session_events s JOIN entries e ON e.site_id = s.site_id AND e.seq = s.seq"
+    " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id "
+)
+
+
 async def of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Placed]:
     """All projected events of a visitor, in the order of rules; the plan follows session_events."""
-    columns = ", ".join(f"e.{column}" for column in COLUMNS.split(", "))
     rows = await reader.fetch(
-        f"SELECT {columns}, s.visitor_id, s.at, s.q, s.session_id, s.kind, s.ms, s.scroll"
-        " FROM session_events s JOIN entries e"
-        " ON e.site_id = s.site_id AND e.seq = s.seq"
-        " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id = $3 ORDER BY s.at, s.q, s.seq",
-        site_id,
-        gen,
-        visitor_id,
+        _OF_VISITOR + "= $3 ORDER BY s.at, s.q, s.seq", site_id, gen, visitor_id
     )
+    return [Placed(Entry._make(row[:-7]), *row[-7:]) for row in rows]
+
+
+async def of_visitors(
+    reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int]
+) -> list[Placed]:
+    """All projected events of some visitors, in no order."""
+    rows: list[Row] = []
+    for part in chunks(visitor_ids):
+        rows += await reader.fetch(
+            _OF_VISITOR + "IN " + in_list(part, 3), site_id, gen, *padded(part)
+        )
     return [Placed(Entry._make(row[:-7]), *row[-7:]) for row in rows]
 
 

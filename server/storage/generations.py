@@ -22,12 +22,14 @@ class Generation(NamedTuple):
     gen: int
     seq: int
     settings_seq: int
+    ruleset: int
 
 
 async def of_site(reader: Reader, site_id: int) -> list[Generation]:
     """Every generation there is of a site, the newest first."""
     found = await reader.fetch(
-        "SELECT gen, seq, settings_seq FROM cursors WHERE site_id = $1 ORDER BY gen DESC", site_id
+        "SELECT gen, seq, settings_seq, ruleset FROM cursors WHERE site_id = $1 ORDER BY gen DESC",
+        site_id,
     )
     return [Generation._make(row) for row in found]
 
@@ -38,13 +40,19 @@ async def settings_seq(reader: Reader, site_id: int) -> int:
     return int(found[0][0]) if found else 0
 
 
-def begin(site_id: int, gen: int, seq: int = 0, settings_seq: int = 0) -> Script[None]:
-    """An empty generation, under the settings with this number. Below zero it is first to get what
-    was sealed; while there are two generations nothing is sealed, and the head keeps order."""
+def begin(
+    site_id: int, gen: int, seq: int = 0, settings_seq: int = 0, ruleset: int = 1
+) -> Script[None]:
+    """An empty generation, under the settings and the ruleset with these numbers.
+
+    With a `seq` below zero it is first to get what was sealed. While there are two generations
+    nothing is sealed; the head keeps order.
+    """
     yield Query("UPDATE heads SET decided = decided WHERE site_id = $1", (site_id,))
     yield Query(
-        "INSERT INTO cursors (site_id, gen, seq, settings_seq) VALUES ($1, $2, $3, $4)",
-        (site_id, gen, seq, settings_seq),
+        "INSERT INTO cursors (site_id, gen, seq, settings_seq, ruleset)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        (site_id, gen, seq, settings_seq, ruleset),
     )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from server.model import Kind
 from server.storage.database import Reader, Row, chunks, in_list, padded
-from server.storage.derived import LINKS, SESSION_EVENTS, SESSIONS
+from server.storage.derived import LINKS, SESSION_EVENTS, SESSIONS, Walk
 
 
 class SessionRow(NamedTuple):
@@ -82,6 +82,63 @@ async def person(reader: Reader, site_id: int, gen: int, person_id: int) -> Row 
         person_id,
     )
     return rows[0] if rows else None
+
+
+class Known(NamedTuple):
+    """What the tables hold of some persons. Every row begins with the person's id.
+
+    `persons`: level, created_at, owner, do_not_contact, tags, standing. `stages`: seq, stage_from,
+    stage_to, at, cause. `identifiers`: type, value, level, at, seq. `traits`: name, seq, value,
+    level, at. `sessions`: state, sealed, then the columns of `SessionRow`.
+    """
+
+    persons: list[Row]
+    stages: list[Row]
+    identifiers: list[Row]
+    traits: list[Row]
+    sessions: list[Row]
+
+
+_KNOWN = (
+    ("persons", "level, created_at, owner, do_not_contact, tags, standing"),
+    ("stages", "seq, stage_from, stage_to, at, cause"),
+    ("identifiers", "type, value, level, at, seq"),
+    ("traits", "name, seq, value, level, at"),
+    ("sessions", f"state, sealed, {SESSION_COLUMNS}"),
+)
+
+
+async def known(reader: Reader, site_id: int, gen: int, person_ids: Sequence[int]) -> Known:
+    """Persons with everything a score is made of but signals, in no order."""
+    found: list[list[Row]] = []
+    for table, columns in _KNOWN:
+        rows: list[Row] = []
+        for part in chunks(person_ids):
+            rows += await reader.fetch(
+                f"SELECT person_id, {columns} FROM {table} WHERE site_id = $1 AND gen = $2"
+                " AND person_id IN " + in_list(part, 3),
+                site_id,
+                gen,
+                *padded(part),
+            )
+        found.append(rows)
+    return Known(*found)
+
+
+async def free_sessions(
+    reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int]
+) -> list[Row]:
+    """The unowned sessions of visitors, in no order, each with whether it is sealed first."""
+    found: list[Row] = []
+    for part in chunks(visitor_ids):
+        found += await reader.fetch(
+            f"SELECT sealed, {SESSION_COLUMNS} FROM sessions WHERE site_id = $1 AND gen = $2"
+            " AND person_id = 0 AND visitor_id IN " + in_list(part, 3),
+            site_id,
+            gen,
+            *padded(part),
+        )
+    return found
 
 
 async def traits(reader: Reader, site_id: int, gen: int, person_id: int) -> list[Row]:
@@ -250,10 +307,61 @@ async def signals(reader: Reader, site_id: int, gen: int, session_ids: Sequence[
     return found
 
 
-async def due(reader: Reader, site_id: int, gen: int, day: int, limit: int) -> list[Row]:
-    """(kind, subject_id) whose score changes on or before a UTC day."""
+async def subjects(
+    reader: Reader, site_id: int, gen: int, kind: int, ids: Sequence[int]
+) -> list[Row]:
+    """(kind, subject_id, ruleset) of those that there are."""
+    found: list[Row] = []
+    for part in chunks(ids):
+        found += await reader.fetch(
+            "SELECT kind, subject_id, ruleset FROM subjects WHERE site_id = $1 AND gen = $2"
+            " AND kind = $3 AND subject_id IN " + in_list(part, 4),
+            site_id,
+            gen,
+            kind,
+            *padded(part),
+        )
+    return found
+
+
+async def subjects_after(
+    reader: Reader, site_id: int, gen: int, kind: int, after: int, limit: int
+) -> list[Row]:
+    """(kind, subject_id, ruleset) of the next subjects of a kind, by id."""
     return await reader.fetch(
-        "SELECT kind, subject_id FROM subjects WHERE site_id = $1 AND gen = $2"
+        "SELECT kind, subject_id, ruleset FROM subjects WHERE site_id = $1 AND gen = $2"
+        " AND kind = $3 AND subject_id > $4 ORDER BY subject_id LIMIT $5",
+        site_id,
+        gen,
+        kind,
+        after,
+        limit,
+    )
+
+
+async def subject_count(reader: Reader, site_id: int, gen: int) -> int:
+    found = await reader.fetch(
+        "SELECT count(*) FROM subjects WHERE site_id = $1 AND gen = $2", site_id, gen
+    )
+    count: int = found[0][0]
+    return count
+
+
+async def walk(reader: Reader, site_id: int, gen: int) -> tuple[int, Walk]:
+    """By which version everybody is scored at least, and how far the way to a newer one is."""
+    rows = await reader.fetch(
+        "SELECT ruleset, walk_to, walk_kind, walk_id, walk_done, walk_total FROM cursors"
+        " WHERE site_id = $1 AND gen = $2",
+        site_id,
+        gen,
+    )
+    return (rows[0][0], Walk._make(rows[0][1:])) if rows else (0, Walk())
+
+
+async def due(reader: Reader, site_id: int, gen: int, day: int, limit: int) -> list[Row]:
+    """(kind, subject_id, ruleset) whose score changes on or before a UTC day."""
+    return await reader.fetch(
+        "SELECT kind, subject_id, ruleset FROM subjects WHERE site_id = $1 AND gen = $2"
         " AND next_change_day > 0 AND next_change_day <= $3"
         " ORDER BY next_change_day LIMIT $4",
         site_id,

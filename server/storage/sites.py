@@ -6,11 +6,15 @@ from typing import Any
 import msgspec
 
 from server.errors import NotFound
-from server.model import Site, SiteSettings
+from server.model import Published, Site, SiteSettings
+from server.project.ruleset import DEFAULT, encode
+from server.storage import rulesets
 from server.storage.database import Query, Reader, Script
 
 COLUMNS = (
-    "site_id, name, key, key_before, identify_secret, identify_secret_before, generation, settings"
+    "s.site_id, s.name, s.key, s.key_before, s.identify_secret, s.identify_secret_before,"
+    " s.generation, s.settings, s.ruleset, coalesce(r.document, ''), coalesce(r.seq, 0),"
+    " coalesce(r.at, 0), coalesce(r.notify, 0)"
 )
 
 
@@ -27,17 +31,21 @@ def _site(row: tuple[Any, ...]) -> Site:
         secrets=tuple(secret for secret in (row[4], row[5]) if secret),
         generation=row[6],
         settings=msgspec.json.decode(row[7], type=SiteSettings, strict=False),
+        published=Published(row[8], row[9], row[10], row[11], bool(row[12])),
     )
 
 
 async def all_sites(reader: Reader) -> list[Site]:
     """Every site, oldest first."""
-    rows = await reader.fetch(f"SELECT {COLUMNS} FROM sites ORDER BY site_id")
+    rows = await reader.fetch(
+        f"SELECT {COLUMNS} FROM sites s LEFT JOIN rulesets r ON r.site_id = s.site_id"
+        " AND r.version = s.ruleset ORDER BY s.site_id"
+    )
     return [_site(row) for row in rows]
 
 
 def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> Script[Site]:
-    """Create a site with its empty log and its first projector cursor."""
+    """Create a site with its empty log, its first projector cursor and the default ruleset."""
     rows = yield Query("SELECT coalesce(max(site_id), 0) + 1 FROM sites")
     site_id = rows[0][0]
     document = msgspec.json.encode(settings).decode()
@@ -48,7 +56,16 @@ def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> S
     )
     yield Query("INSERT INTO heads (site_id) VALUES ($1)", (site_id,))
     yield Query("INSERT INTO cursors (site_id, gen, seq) VALUES ($1, 1, 0)", (site_id,))
-    return Site(site_id=site_id, name=name, keys=(key,), settings=settings, secrets=(secret,))
+    rules = encode(DEFAULT).decode()
+    yield from rulesets.add_first(site_id, rules, now)
+    return Site(
+        site_id=site_id,
+        name=name,
+        keys=(key,),
+        settings=settings,
+        secrets=(secret,),
+        published=Published(document=rules, at=now),
+    )
 
 
 def change_settings(site_id: int, settings: SiteSettings, *, shapes: bool = True) -> Script[None]:

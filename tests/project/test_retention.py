@@ -261,7 +261,7 @@ async def test_while_the_log_is_read_again_nothing_is_thinned(database: Database
     async with tracking(database) as world:
         await lived_in(world)
         replays = world.replays()
-        await replays._generation(world.site, Replay(1, swaps=True), [Generation(1, 0, 0)], 0)
+        await replays._generation(world.site, Replay(1, swaps=True), [Generation(1, 0, 0, 1)], 0)
         assert (await thin(world)).entries == 0
         await rebuilt(world)
         assert (await thin(world)).entries > 0

@@ -12,6 +12,7 @@ CREATE TABLE sites (
   identify_secret $text NOT NULL,
   identify_secret_before $text,
   generation $int NOT NULL DEFAULT 1,
+  ruleset $int NOT NULL DEFAULT 1, -- the published version
   settings $text NOT NULL,
   settings_seq $int NOT NULL DEFAULT 0,
   created_at $int NOT NULL
@@ -130,6 +131,13 @@ CREATE TABLE cursors (
   seq $int NOT NULL,
   settings_seq $int NOT NULL DEFAULT 0, -- the settings it was derived under
   seals $int NOT NULL DEFAULT 0, -- how often sessions were sealed: what was read before is void
+  ruleset $int NOT NULL DEFAULT 1, -- the version by which every subject is scored at least
+  -- The way to a newer one: which, the last subject that was looked at, how many of how many.
+  walk_to $int NOT NULL DEFAULT 0,
+  walk_kind $int NOT NULL DEFAULT 0,
+  walk_id $int NOT NULL DEFAULT 0,
+  walk_done $int NOT NULL DEFAULT 0,
+  walk_total $int NOT NULL DEFAULT 0,
   PRIMARY KEY (site_id, gen)
 ) $clustered;
 
@@ -455,14 +463,18 @@ CREATE TABLE tokens (
 
 CREATE UNIQUE INDEX tokens_hash ON tokens (site_id, hash);
 
+-- Version 0 is the draft, `base` the version it was begun from. The others were published, each by
+-- the entry `seq`; sites.ruleset names the one in force.
 CREATE TABLE rulesets (
   site_id $int NOT NULL,
   version $int NOT NULL,
-  state $text NOT NULL, -- draft, published, past
+  base $int NOT NULL DEFAULT 0,
   document $text NOT NULL,
   author $text NOT NULL DEFAULT '',
-  created_at $int NOT NULL,
-  published_at $int,
+  note $text NOT NULL DEFAULT '',
+  at $int NOT NULL,
+  seq $int NOT NULL DEFAULT 0,
+  notify $int NOT NULL DEFAULT 0,
   PRIMARY KEY (site_id, version)
 ) $clustered;
 

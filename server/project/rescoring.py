@@ -1,0 +1,187 @@
+"""Subjects scored again without an event of theirs: another ruleset was published, or a day passed.
+
+A subject bears the version it is scored by. One of an older version is brought to the newest before
+anything else happens to it, and a walk over all subjects, persons first, does so for the rest. What
+a session says is found again from its events; of one whose events were thinned it stays as it was.
+Each result is whole: signals, receipts, what follows from them, and how far the walk is.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from server.model import Kind, Published
+from server.project.fold import Fold
+from server.project.lookup import Lookup
+from server.project.people import Part, read_parts
+from server.project.rules import PropertyCondition, Ruleset, SessionCondition, decode
+from server.project.seen import Seen
+from server.project.sessions import Session
+from server.project.signals import Hit, SessionHits
+from server.project.stages import Cause
+from server.project.subjects import PERSON, VISITOR, ordered
+from server.project.visitor import Rules
+from server.storage import derived, entries, rulesets
+from server.storage import people as rows
+from server.storage.database import Reader, Row, chunks
+from server.storage.people import SessionRow
+
+See = Callable[[Iterator[Seen]], Awaitable[list[Seen]]]
+#: (kind, id, version it is scored by)
+Subject = tuple[int, int, int]
+#: Visitors whose events are read at one time.
+VISITORS = 64
+
+
+class Rescoring:
+    """Reads what some subjects are scored from, for one site and generation."""
+
+    def __init__(
+        self, site_id: int, gen: int, lookup: Lookup, rules: Rules, ruleset: Ruleset
+    ) -> None:
+        self.site_id, self.gen = site_id, gen
+        self.lookup, self.rules, self.ruleset = lookup, rules, ruleset
+        self._like: dict[int, bool] = {}  # older versions under which sessions say the same
+
+    async def read(self, reader: Reader, fold: Fold, subjects: Sequence[Subject]) -> "Read":
+        """Everything about the subjects. Persons go into the fold's population."""
+        scope = (reader, self.site_id, self.gen)
+        persons = {subject_id for kind, subject_id, _ in subjects if kind == PERSON}
+        await fold.people.load(*scope, persons)
+        visitors = sorted(subject_id for kind, subject_id, _ in subjects if kind == VISITOR)
+        free = await rows.free_sessions(*scope, visitors)
+        parts = await read_parts(*scope, [SessionRow._make(row[1:]) for row in free])
+        stale = await self._stale(reader, subjects)
+        open_ = [SessionRow._make(row[1:]) for row in free if not row[0]]
+        anew = [one for one in open_ if (VISITOR, one.visitor_id) in stale]
+        mine = sorted(subject_id for kind, subject_id in stale if kind == PERSON)
+        if mine:
+            known = await rows.known(*scope, mine)
+            anew += [SessionRow._make(row[3:]) for row in known.sessions if not row[2]]
+        told = await rows.signals(*scope, sorted(one.session_id for one in anew))
+        return Read(parts, {one.session_id: one for one in anew}, told)
+
+    async def _stale(self, reader: Reader, subjects: Sequence[Subject]) -> set[tuple[int, int]]:
+        """The subjects whose sessions may say something else under the ruleset of now."""
+        unknown = sorted({version for *_, version in subjects} - self._like.keys())
+        documents = await rulesets.documents(reader, self.site_id, unknown)
+        for version in unknown:
+            document = documents.get(version)
+            self._like[version] = version == self.ruleset.version or (
+                document is not None and asked(decode(document)) == asked(self.ruleset)
+            )
+        return {(kind, subject_id) for kind, subject_id, v in subjects if not self._like[v]}
+
+    async def events(self, reader: Reader, found: "Read", see: See) -> list[tuple[int, Seen]]:
+        """The events of the sessions to be found again, each with its session, in their order."""
+        placed: list[entries.Placed] = []
+        visitors = sorted({one.visitor_id for one in found.anew.values()} - {0})
+        for part in chunks(visitors, VISITORS):
+            placed += await entries.of_visitors(reader, self.site_id, self.gen, part)
+        lone = [(i, one.start_at) for i, one in found.anew.items() if not one.visitor_id]
+        placed += await entries.alone(reader, self.site_id, self.gen, lone)
+        placed = [one for one in placed if one.session_id in found.anew]
+        await self.lookup.prepare(reader, [one.entry for one in placed])
+        sessions = {one.entry.seq: one.session_id for one in placed}
+        seen = await see(self.lookup.see_all([one.entry for one in placed]))
+        return [(sessions[one.seq], one) for one in seen]
+
+    def restate(
+        self, fold: Fold, found: "Read", events: Iterable[tuple[int, Seen]]
+    ) -> Iterator[None]:
+        """What the sessions say by the ruleset of now, in steps of one session."""
+        by_session: dict[int, list[Seen]] = {}
+        for session_id, seen in events:
+            by_session.setdefault(session_id, []).append(seen)
+        told = _by_session(found.told)
+        owners = {i: person for person in fold.people.persons.values() for i in person.parts}
+        for session_id, row in found.anew.items():
+            mine = sorted(by_session.get(session_id, ()), key=lambda seen: seen.key)
+            hits = said(row, mine, self.rules)
+            old = {one[:4]: one for one in told.get(session_id, ())}
+            fold.changes.replace(derived.SIGNALS, old, {one[:4]: one for one in _rows(hits)})
+            part = Part(row, hits)
+            if session_id in found.parts:
+                found.parts[session_id] = part
+            if session_id in owners:
+                owners[session_id].parts[session_id] = part
+            yield
+
+
+def asked(ruleset: Ruleset) -> dict[str, tuple[object, str]]:
+    """What the rules ask of events, and how often it counts within a session: where that is the
+    same, sessions say the same. All else is for the score."""
+    return {
+        rule.key: (rule.when, rule.counted)
+        for rule in ruleset.rules
+        if not isinstance(rule.when, PropertyCondition | SessionCondition)
+    }
+
+
+class Read(msgspec.Struct):
+    """`parts` are the unowned sessions of the visitors, by session; `anew` those of anybody whose
+    events are to be asked again, `told` the rows of their signals."""
+
+    parts: dict[int, Part]
+    anew: dict[int, SessionRow]
+    told: list[Row]
+
+
+def said(row: SessionRow, events: Sequence[Seen], rules: Rules) -> SessionHits:
+    """What a session says, from its events in the order of rules: just as they were folded."""
+    hits: tuple[Hit, ...] = ()
+    pending: tuple[Hit, ...] = ()
+    if events:
+        session = Session(events[0], -1)
+        first = next((seen.channel for seen in events if seen.kind is Kind.PAGE_VIEW), "")
+        if row.channel != (session.channel or first):  # it was cut from another session
+            session.source, session.medium = row.source, row.medium
+            session.campaign, session.channel = row.campaign, row.channel
+        for seen in events:
+            form = seen.data.get("form", "") if seen.data else ""
+            session.take(seen, rules.purpose(form) if form else "", rules.matcher)
+        hits, pending = tuple(session.hits), session.signals.pending()
+    return SessionHits(
+        row.session_id,
+        row.session_id,
+        row.start_at,
+        row.end_at,
+        hits,
+        pending,
+        visit=row.visitor_id > 0,
+    )
+
+
+def _rows(hits: SessionHits) -> Iterator[Row]:
+    for pending, some in enumerate((hits.hits, hits.pending)):
+        for hit in some:
+            yield (hits.session_id, hit.rule, hit.seq, hit.key, hit.at, pending)
+
+
+def _by_session(told: Iterable[Row]) -> Mapping[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in told:
+        found.setdefault(row[0], []).append(row)
+    return found
+
+
+def rescore(
+    fold: Fold, found: Read, subjects: Sequence[Subject], published: Published, midnight: int
+) -> Iterator[None]:
+    """Score the subjects and judge the persons among them, in steps of one subject. `midnight` (ms)
+    is the cause where the ruleset is the same."""
+    free: dict[int, list[Part]] = {}
+    for part in ordered(found.parts.values()):
+        free.setdefault(part.row.visitor_id, []).append(part)
+    for kind, subject_id, version in subjects:
+        if kind == VISITOR:
+            if subject_id in free:
+                fold.put_visitor_subject(subject_id, free[subject_id])
+        elif subject_id in fold.people.persons:
+            person = fold.people.persons[subject_id]
+            if version == published.version:
+                fold.judge.judge(person, Cause(seq=0, at=midnight))
+            else:
+                cause = Cause(seq=published.seq, at=published.at, reason="published")
+                fold.judge.judge(person, cause, mute=not published.notify)
+        yield
