@@ -32,6 +32,8 @@ TIERS = {
     "server.project.subjects": 4,
     "server.project.judging": 6,
     "server.project.rescoring": 6,
+    "server.project.taking": 6,
+    "server.project.histories": 6,
     "server.project.replay": 6,
     "server.project.rows": 4,
     "server.project.nearby": 4,

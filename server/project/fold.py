@@ -12,9 +12,9 @@ from server.model import Flag, Kind, Site
 from server.project.judging import Judge
 from server.project.people import Part, Person, Population, part_of
 from server.project.registry import conflict_row
-from server.project.rollups import cells, change, day_before
-from server.project.rows import counted, followed, owner_of
-from server.project.scoring import score
+from server.project.rollups import cells, change
+from server.project.rows import counted, followed, link_row, owner_of, session_row, signal_rows
+from server.project.scoring import Receipt, basis_of, score
 from server.project.seen import Seen
 from server.project.sessions import Session, Zone
 from server.project.stages import Cause, first_stage
@@ -26,6 +26,7 @@ from server.project.visitor import (
     EventRow,
     Past,
     Rules,
+    Scored,
     Step,
     Visitor,
     grants,
@@ -269,38 +270,7 @@ class Fold:
         now = cells(session, self.zone)
         self.changes.rollups.update(change(session.written, now))
         session.written = now
-        self.changes.put(
-            derived.SESSIONS,
-            (
-                session.session_id,
-                session.visitor_id,
-                session.person_id,
-                session.state,
-                session.start_at,
-                session.end_at,
-                self.zone.day(session.start_at),
-                day_before(session, self.zone),
-                session.page_views,
-                session.events,
-                session.engaged_ms,
-                session.leads,
-                session.landing,
-                session.exit_page,
-                session.source,
-                session.medium,
-                session.campaign,
-                session.channel,
-                session.referrer,
-                session.country,
-                session.company,
-                session.device,
-                session.browser,
-                session.os,
-                session.language,
-                int(session.alone),
-                0,
-            ),
-        )
+        self.changes.put(derived.SESSIONS, session_row(session, self.zone))
         self._put_signals(session)
 
     def _put_signals(self, session: Session) -> None:
@@ -315,12 +285,8 @@ class Fold:
         if undone and (told or waiting):  # taken back, or other rules
             self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
         session.told = found
-        for pending, hits in enumerate(found):
-            for hit in hits:
-                self.changes.put(
-                    derived.SIGNALS,
-                    (session.session_id, hit.rule, hit.seq, hit.key, hit.at, pending),
-                )
+        for row in signal_rows(session.session_id, found):
+            self.changes.put(derived.SIGNALS, row)
 
     def _put_visitor(self, visitor: Visitor) -> None:
         parts = ordered(
@@ -330,31 +296,38 @@ class Fold:
             )
         )
         if parts:
-            self.put_visitor_subject(visitor.visitor_id, parts)
+            self._put_scored(visitor, parts)
         else:
+            visitor.scored = None
             drop_subject(self.changes, VISITOR, visitor.visitor_id)
         for link in links_of(visitor):
-            self.changes.put(
-                derived.LINKS,
-                (
-                    visitor.visitor_id,
-                    link.evidence,
-                    link.person_id,
-                    link.from_at,
-                    link.to_at,
-                    link.level,
-                    link.state,
-                    link.reason,
-                ),
-            )
+            self.changes.put(derived.LINKS, link_row(visitor.visitor_id, link))
 
-    def put_visitor_subject(self, visitor_id: int, parts: list[Part]) -> None:
-        """An unowned visitor is scored by the same code; it crosses nothing."""
+    def _put_scored(self, visitor: Visitor, parts: list[Part]) -> None:
+        """Most events are of no signal: then the receipt is the one that was written last."""
+        known = visitor.scored
+        basis = (self.judge.day, *basis_of([part.hits for part in parts]))
+        receipt = known.receipt if known is not None and known.basis == basis else None
+        told = known.receipt if known is not None and known.basis[0] == self.judge.day else None
+        receipt = self.put_visitor_subject(visitor.visitor_id, parts, receipt, told)
+        visitor.scored = Scored(basis, receipt)
+
+    def put_visitor_subject(
+        self,
+        visitor_id: int,
+        parts: list[Part],
+        receipt: Receipt | None = None,
+        told: Receipt | None = None,
+    ) -> Receipt:
+        """An unowned visitor is scored by the same code; it crosses nothing. `receipt` is the one
+        of today if it is known, `told` the one in the tables."""
         judge = self.judge
-        receipt = score(judge.ruleset, [part.hits for part in parts], {}, judge.day)
+        receipt = receipt or score(judge.ruleset, [part.hits for part in parts], {}, judge.day)
+        version = judge.ruleset.version
         put_subject(
-            self.changes, VISITOR, visitor_id, parts, receipt, judge.day, judge.ruleset.version
+            self.changes, VISITOR, visitor_id, parts, receipt, judge.day, version, told=told
         )
+        return receipt
 
     def put_person(self, person: Person) -> None:
         receipt = person.receipt or self.judge.score(person)

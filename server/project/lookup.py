@@ -34,6 +34,17 @@ class Arrived(NamedTuple):
     utm: str
 
 
+class Around(NamedTuple):
+    """Where and on what somebody was."""
+
+    country: str
+    company: str
+    device: str
+    browser: str
+    os: str
+    language: str
+
+
 NO_PAGE = Page("", (), "")
 NOWHERE = Arrived("", "", "", "", False, "", "")
 #: The doors whose identifiers the owner vouches for.
@@ -72,11 +83,13 @@ class Lookup:
         self.texts: dict[int, str] = {}
         self._pages: dict[int, Page] = {}
         self._arrivals: dict[tuple[int | None, int | None, int | None], Arrived] = {}
+        self._around: dict[tuple[int | None, int | None, int | None], Around] = {}
 
     async def prepare(self, reader: Reader, rows: Iterable[Entry]) -> None:
         """Read the texts that these entries name and nobody has asked for yet."""
-        if len(self.texts) > REMEMBERED or len(self._arrivals) > REMEMBERED:
+        if max(len(self.texts), len(self._arrivals), len(self._around)) > REMEMBERED:
             self.texts.clear()
+            self._around.clear()
             self._pages.clear()
             self._arrivals.clear()
         known = self.texts
@@ -124,18 +137,31 @@ class Lookup:
             found = self._arrivals[key] = Arrived(*touch, host_of(referrer), _utm(campaign))
         return found
 
-    def _device(self, agent_id: int | None) -> tuple[str, str, str]:
-        if agent_id is None:
-            return "", "", ""
-        agent = self.agents.read(self.text(agent_id))
-        return agent.device, agent.browser, agent.os
+    def _look_around(self, row: Entry) -> Around:
+        place = _json.decode(self.text(row.place_id) or "{}")
+        screen = _json.decode(self.text(row.screen_id) or "{}")
+        device = browser = os = ""
+        if row.agent_id is not None:
+            agent = self.agents.read(self.text(row.agent_id))
+            device, browser, os = agent.device, agent.browser, agent.os
+        found = Around(
+            place.get("country", ""),
+            place.get("company", ""),
+            device,
+            browser,
+            os,
+            str(screen.get("l", "")),
+        )
+        self._around[row.agent_id, row.place_id, row.screen_id] = found
+        return found
 
     def see(self, row: Entry) -> Seen:
         """One event in words."""
         page = self.page(row.url_id)
         arrived = self._arrived(row) if row.kind == Kind.PAGE_VIEW else NOWHERE
-        device, browser, os = self._device(row.agent_id)
-        place = _place(self.text(row.place_id))
+        around = self._around.get((row.agent_id, row.place_id, row.screen_id))
+        if around is None:
+            around = self._look_around(row)
         return Seen(
             seq=row.seq,
             at=row.at,
@@ -152,12 +178,12 @@ class Lookup:
             external=arrived.external,
             referrer=arrived.referrer,
             utm=arrived.utm,
-            country=place[0],
-            company=place[1],
-            device=device,
-            browser=browser,
-            os=os,
-            language=_language(self.text(row.screen_id)),
+            country=around.country,
+            company=around.company,
+            device=around.device,
+            browser=around.browser,
+            os=around.os,
+            language=around.language,
             page_view=row.page_view,
             flags=row.flags,
             consent=CONSENTS[row.consent],
@@ -200,17 +226,6 @@ def _remembered(function: Callable[[str], Any]) -> Callable[[str], Any]:
         return found
 
     return remembered
-
-
-@_remembered
-def _place(text: str) -> tuple[str, str]:
-    place = _json.decode(text) if text else {}
-    return place.get("country", ""), place.get("company", "")
-
-
-@_remembered
-def _language(text: str) -> str:
-    return str(_json.decode(text).get("l", "")) if text else ""
 
 
 @_remembered

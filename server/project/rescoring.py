@@ -14,6 +14,7 @@ from server.model import Kind, Published
 from server.project.fold import Fold
 from server.project.lookup import Lookup
 from server.project.people import Part, read_parts
+from server.project.rows import signal_rows
 from server.project.rules import PropertyCondition, Ruleset, SessionCondition, decode
 from server.project.seen import Seen
 from server.project.sessions import Session
@@ -99,7 +100,8 @@ class Rescoring:
             mine = sorted(by_session.get(session_id, ()), key=lambda seen: seen.key)
             hits = said(row, mine, self.rules)
             old = {one[:4]: one for one in told.get(session_id, ())}
-            fold.changes.replace(derived.SIGNALS, old, {one[:4]: one for one in _rows(hits)})
+            new = {one[:4]: one for one in signal_rows(session_id, (hits.hits, hits.pending))}
+            fold.changes.replace(derived.SIGNALS, old, new)
             part = Part(row, hits)
             if session_id in found.parts:
                 found.parts[session_id] = part
@@ -150,12 +152,6 @@ def said(row: SessionRow, events: Sequence[Seen], rules: Rules) -> SessionHits:
         pending,
         visit=row.visitor_id > 0,
     )
-
-
-def _rows(hits: SessionHits) -> Iterator[Row]:
-    for pending, some in enumerate((hits.hits, hits.pending)):
-        for hit in some:
-            yield (hits.session_id, hit.rule, hit.seq, hit.key, hit.at, pending)
 
 
 def _by_session(told: Iterable[Row]) -> Mapping[int, list[Row]]:

@@ -5,7 +5,6 @@ visitor's session before, so a range's visitors are the sessions in it whose vis
 before it began. Hence sessions are counted by (day, day before).
 """
 
-from collections import Counter
 from typing import NamedTuple
 
 from server.project.sessions import Session, Zone
@@ -67,8 +66,11 @@ def day_before(session: Session, zone: Zone) -> int:
     return zone.day(session.prev_start) if session.prev_start >= 0 else -1
 
 
-def change(old: dict[Cell, int], new: dict[Cell, int]) -> Counter[Cell]:
+def change(old: dict[Cell, int], new: dict[Cell, int]) -> dict[Cell, int]:
     """−old +new, without what stays the same."""
-    delta: Counter[Cell] = Counter(new)
-    delta.subtract(old)
-    return Counter({cell: value for cell, value in delta.items() if value})
+    delta = {cell: -value for cell, value in old.items() if cell not in new}
+    for cell, value in new.items():
+        before = old.get(cell, 0)
+        if value != before:
+            delta[cell] = value - before
+    return delta

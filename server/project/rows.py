@@ -1,6 +1,11 @@
-"""Where the columns of a session's row are, and what the rollups hold of it."""
+"""What a session, its signals and its links are in the tables, and what the rollups hold of it."""
 
-from server.project.rollups import Counted, cells_of
+from collections.abc import Iterator, Sequence
+
+from server.project.rollups import Counted, cells_of, day_before
+from server.project.sessions import Session, Zone
+from server.project.signals import Hit
+from server.project.visitor import LinkRow
 from server.storage import derived
 from server.storage.database import Row
 
@@ -38,3 +43,47 @@ def followed(session: Row, day: int) -> Row:
     """A session's row, where the one before it began on another day (-1: there is none)."""
     at = SESSION["prev_day"]
     return (*session[:at], day, *session[at + 1 :])
+
+
+def session_row(session: Session, zone: Zone) -> Row:
+    """A session as it is in memory: not alone and not sealed unless it says so."""
+    return (
+        session.session_id,
+        session.visitor_id,
+        session.person_id,
+        session.state,
+        session.start_at,
+        session.end_at,
+        zone.day(session.start_at),
+        day_before(session, zone),
+        session.page_views,
+        session.events,
+        session.engaged_ms,
+        session.leads,
+        session.landing,
+        session.exit_page,
+        session.source,
+        session.medium,
+        session.campaign,
+        session.channel,
+        session.referrer,
+        session.country,
+        session.company,
+        session.device,
+        session.browser,
+        session.os,
+        session.language,
+        int(session.alone),
+        0,
+    )
+
+
+def signal_rows(session_id: int, told: Sequence[Sequence[Hit]]) -> Iterator[Row]:
+    """What a session says: hits, then those that count once it is over."""
+    for pending, hits in enumerate(told):
+        for hit in hits:
+            yield (session_id, hit.rule, hit.seq, hit.key, hit.at, pending)
+
+
+def link_row(visitor_id: int, link: LinkRow) -> Row:
+    return (visitor_id, *link)

@@ -6,7 +6,7 @@ Every clamp that changes something is a line of its own, so the lines of a recei
 All points are integer milli-points; what fades is rounded towards zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -92,6 +92,15 @@ def score(
         grade(ruleset, fit, engagement),
         None if change >= NEVER // DAY_MS else change,
     )
+
+
+def basis_of(sessions: Sequence[SessionHits]) -> Iterator[object]:
+    """What a receipt without traits is made of, but for the day: of the last session, unless a form
+    was left in it, only the day on which it ended matters."""
+    last = len(sessions) - 1
+    for number, one in enumerate(sessions):
+        end = one.end if number < last or one.pending else one.end // DAY_MS
+        yield one.session_id, one.start, end, one.hits, one.pending, one.visit
 
 
 def first_reached(

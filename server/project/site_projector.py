@@ -8,31 +8,28 @@ loop every millisecond, and rests while many events wait to be stored.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from msgspec import structs
 
 from server.errors import Conflict, Overloaded
 from server.ingest.agents import Agents
-from server.model import DAY_MS, Class, Kind, Published, Site
+from server.model import DAY_MS, Class, Published, Site
 from server.project.claims import purposes
 from server.project.fold import Fold
 from server.project.judging import Judge
-from server.project.loading import Batch, Loaded, Loader
+from server.project.loading import Loaded, Loader
 from server.project.lookup import Classes, Lookup
 from server.project.people import Population
-from server.project.registry import IDENTITY, Settled
 from server.project.rescoring import Rescoring, Subject, rescore
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT, decode
-from server.project.rulings import State
 from server.project.sessions import Zone
 from server.project.signals import Matcher
-from server.project.stages import Cause
-from server.project.standing import Told
 from server.project.subjects import PERSON, VISITOR
-from server.project.visitor import Rules, Visitor, grants
+from server.project.taking import take
+from server.project.visitor import Rules, Visitor
 from server.storage import derived, entries
 from server.storage import identities as names
 from server.storage import people as rows
@@ -158,7 +155,7 @@ class SiteProjector:
             for part in chunks(stale, self.subjects):
                 await self._rescore(part, pause)
             return await self._advance(pause, until)
-        await sliced(self._take(fold, loaded), pause)
+        await sliced(take(fold, loaded, self.visitors), pause)
         await sliced(fold.finish(), pause)
         await self._write(self.cursor, loaded.batch.last, fold.changes)
         self.cursor = loaded.batch.last
@@ -177,74 +174,6 @@ class SiteProjector:
         changes, now = Changes(), self.clock()
         judge = Judge(self.ruleset, changes, now, people.dirty, decides=self.decides)
         return Fold(self.site, self.rules, people, judge, self.zone)
-
-    def _take(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
-        batch, settled = loaded.batch, loaded.settled
-        if settled is not None:
-            for person_id in sorted((settled.before - settled.after) & self.people.persons.keys()):
-                fold.forget(self.people.persons[person_id])
-            self.people.settle(settled)
-        for one in batch.said:
-            self._hear(fold, settled, one)
-        yield from self._take_events(fold, loaded)
-        if settled is not None and batch.doubts is not None:
-            self._doubt(fold, settled)
-
-    def _take_events(self, fold: Fold, loaded: Loaded) -> Iterator[None]:
-        batch, cause = loaded.batch, _decided(loaded.batch)
-        for visitor_id, events in batch.groups.items():
-            if visitor_id and visitor_id in loaded.again:
-                continue
-            visitor = self.visitors.get(visitor_id)
-            if visitor is None:
-                visitor = Visitor(visitor_id, granted=grants(events))
-            for seen in events:  # one visitor may send many
-                fold.take(visitor, [seen])
-                yield
-            if visitor_id:
-                self.visitors[visitor_id] = visitor
-        for visitor_id, history in loaded.again.items():
-            if history.nearby:
-                fold.refold_nearby(visitor_id, history)
-                self.visitors.pop(visitor_id, None)  # it knows only these sessions
-                yield
-                continue
-            fresh = {seen.seq for seen in batch.groups.get(visitor_id, ())}
-            visitor = fold.refold(visitor_id, history, fresh if visitor_id else (), cause)
-            if visitor_id:
-                self.visitors[visitor_id] = visitor
-            yield
-
-    def _hear(self, fold: Fold, settled: Settled | None, one: Told) -> None:
-        """A decision or consequence about somebody whose claims stay as they are."""
-        if settled is not None and one.claim in settled.identity.rulings:
-            return  # heard with everything else that was said of them
-        ruling = self.people.rulings.get(one.claim)
-        person_id = ruling.person_id if ruling is not None else 0
-        row = (one.claim, one.seq, int(one.kind), one.at, person_id)
-        fold.changes.put(derived.PERSON_ENTRIES, row)
-        person = self.people.persons.get(person_id)
-        if person is not None:
-            person.hear(one)
-            self.people.dirty.add(person_id)
-
-    def _doubt(self, fold: Fold, settled: Settled) -> None:
-        """What was told of these persons may never have been so."""
-        rulings = settled.identity.rulings
-        said: dict[int, list[Told]] = {}
-        for one in settled.said:
-            ruling = rulings.get(one.claim)
-            said.setdefault(ruling.person_id if ruling else 0, []).append(one)
-        for person_id, told in said.items():
-            forms = [
-                claim.purpose
-                for seq, claim in settled.claims.items()
-                if rulings[seq].person_id == person_id
-                and rulings[seq].state is State.ACTIVE
-                and claim.kind is Kind.FORM_SUBMIT
-            ]
-            person = self.people.persons.get(person_id)
-            fold.judge.retract(person, told, forms, settled.identity.bases)
 
     async def _write(self, old: int, new: int, changes: Changes) -> None:
         site_id, gen = self.site.site_id, self.gen
@@ -271,7 +200,14 @@ class SiteProjector:
         if not found:
             return None
         loader = Loader(
-            site_id, gen, self.lookup, self.rules, self.visitors, self.people, live=self.decides
+            site_id,
+            gen,
+            self.lookup,
+            self.rules,
+            self.visitors,
+            self.people,
+            live=self.decides,
+            sealed=self.seals > 0,
         )
         return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, pause))
 
@@ -369,16 +305,6 @@ class SiteProjector:
             self.people.persons.pop(person_id, None)
         for session in found.anew.values():
             self.visitors.pop(session.visitor_id, None)
-
-
-def _decided(batch: Batch) -> Cause | None:
-    """The decision that is the cause of what is found out by folding visitors anew."""
-    found = [one for one in batch.said if one.kind in IDENTITY]
-    if not found:
-        return None
-    last = max(found, key=lambda one: one.seq)
-    reason = "released" if last.kind is Kind.RELEASE else last.kind.word
-    return Cause(seq=last.seq, at=last.at, reason=reason)
 
 
 def _paced(size: int, seconds: float, bounds: tuple[int, int]) -> int:

@@ -28,11 +28,15 @@ def put_subject(
     stage: str = "other",
     company: str = "",
     since: int = 0,
+    told: Receipt | None = None,
 ) -> None:
     """Write the subject and its receipt, line by line. `parts` are in order; of a subject without
-    any, only the moment `since` (ms) is known."""
-    changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
-    for number, line in enumerate(receipt.lines):
+    any, only the moment `since` (ms) is known. `told` is the receipt that the tables hold, None
+    where nobody knows."""
+    same = told is not None and told.lines == receipt.lines
+    if not same:
+        changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
+    for number, line in enumerate(() if same else receipt.lines):
         changes.put(
             CONTRIBUTIONS,
             (

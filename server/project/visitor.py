@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from server.model import DAY_MS, Consent, Flag, Kind, Level, SiteSettings
 from server.project.claims import CLAIMING, Claim, claim_of
 from server.project.rulings import Ruling, State
+from server.project.scoring import Receipt
 from server.project.seen import Key, Seen
 from server.project.sessions import OPENERS, Session, gone, new_campaign
 from server.project.signals import Hit, Matcher
@@ -94,6 +95,13 @@ class Step(NamedTuple):
     rows: tuple[EventRow, ...]
 
 
+class Scored(NamedTuple):
+    """A receipt, and what it was made of: while that is the same, the receipt is."""
+
+    basis: tuple[object, ...]
+    receipt: Receipt
+
+
 class Visitor:
     """The folded state of one visitor."""
 
@@ -104,6 +112,7 @@ class Visitor:
         "last",
         "owners",
         "past",
+        "scored",
         "sessions",
         "since",
         "visitor_id",
@@ -120,6 +129,7 @@ class Visitor:
         self.withheld = False  # cookieless events wait for a grant
         self.granted = granted or past.granted  # consent is given somewhere in its history
         self.past = past  # sessions before those here
+        self.scored: Scored | None = None  # as the tables have it, if this process wrote it
         self.since = FIRST  # consent was withdrawn then: nothing before it can be joined again
 
     @property

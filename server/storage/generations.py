@@ -50,8 +50,9 @@ def begin(
     """
     yield Query("UPDATE heads SET decided = decided WHERE site_id = $1", (site_id,))
     yield Query(
-        "INSERT INTO cursors (site_id, gen, seq, settings_seq, ruleset)"
-        " VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO cursors (site_id, gen, seq, settings_seq, ruleset, seals) SELECT $1, $2, $3,"
+        " $4, $5, c.seals FROM sites s JOIN cursors c ON c.site_id = s.site_id"
+        " AND c.gen = s.generation WHERE s.site_id = $1",
         (site_id, gen, seq, settings_seq, ruleset),
     )
 
