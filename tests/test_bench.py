@@ -14,7 +14,7 @@ def bench(*arguments: str) -> str:
 
 
 def test_the_parts_in_process_print_a_table() -> None:
-    told = bench("--quick", "--only", "decode,score,match,fsync")
+    told = bench("--quick", "--only", "decode,scoring,fsync")
     assert "what" in told.splitlines()[0]
     for row in ("decode alone", "score a person", "match an event", "fsync p99"):
         assert row in told

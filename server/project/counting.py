@@ -10,13 +10,15 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from server.model import DAY_MS, SESSION_GAP_MS
-from server.project.rules import Rule, Ruleset
+from server.project.rules import InactivityCondition, Rule, Ruleset
 from server.project.signals import SessionHits
 
 #: When (ms), by which entry (seq), and the page of a rule counted once per page.
 Moment = tuple[int, int, str]
 #: Later than any time in milliseconds.
 NEVER = 1 << 62
+#: How often silence can count again: what lasts longer is no news.
+MOST_SILENCES = 24
 _ORDER = attrgetter("start", "first_seq", "session_id")
 
 
@@ -40,6 +42,10 @@ def moments(
     for rule in ruleset.session_rules:
         counted.append((ruleset.by_key[rule.key][0], rule, _visits(rule, ordered, before)))
     later = min((s.start for s in ordered if before <= s.start < later), default=later)
+    for rule, when in ruleset.inactivity_rules:
+        silent, following = _silent(when, ordered, before)
+        later = min(later, following)
+        counted.append((ruleset.by_key[rule.key][0], rule, silent))
     counted.sort(key=lambda one: one[0])
     return [(rule, kept) for _, rule, kept in counted if kept], later
 
@@ -88,6 +94,26 @@ def left_at(session: SessionHits, following: Iterable[SessionHits]) -> int:
     midnight = ((session.end + SESSION_GAP_MS) // DAY_MS + 1) * DAY_MS
     begun = (other.start for other in following if other.visit)
     return min((start for start in begun if session.end <= start < midnight), default=midnight)
+
+
+def _silent(
+    when: InactivityCondition, ordered: list[SessionHits], before: int
+) -> tuple[list[Moment], int]:
+    """The midnights (UTC) at which a silence since the last visit had lasted long enough again,
+    and the first one that is not before `before`."""
+    begun = [session for session in ordered if session.visit and session.start < before]
+    if not begun:
+        return [], NEVER
+    last = max(begun, key=lambda session: (session.end, session.start, session.first_seq))
+    first = last.end // DAY_MS + 1 + max(when.days, 1)
+    times = MOST_SILENCES if when.repeat_days > 0 else 1
+    days = (first + number * when.repeat_days for number in range(times))
+    silent: list[Moment] = []
+    for day in days:
+        if day * DAY_MS >= before:
+            return silent, day * DAY_MS
+        silent.append((day * DAY_MS, last.first_seq, ""))
+    return silent, NEVER
 
 
 def _visits(rule: Rule, ordered: list[SessionHits], before: int) -> list[Moment]:

@@ -7,13 +7,14 @@ half-lives), and a quiet subject need not be rescored every night for years.
 
 import math
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from server.project.bounds import MOST_DAYS, number
+
 #: A factor of one: the points in full, in parts per million.
 FULL = 1_000_000
-MOST_DAYS = 3_650
 _STEP = 1_000
 _BITS = 60
 _DIGITS = 24
@@ -24,8 +25,8 @@ class Decay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     of the full points lost after every `days`."""
 
     kind: Literal["none", "window", "half_life", "linear"] = "none"
-    days: int = 0
-    percent: int = 0
+    days: Annotated[int, number(0, MOST_DAYS, "Whole days (UTC).")] = 0
+    percent: Annotated[int, number(0, 100, "For `linear`: of the full points.")] = 0
 
 
 class Curve(msgspec.Struct, frozen=True):

@@ -47,6 +47,18 @@ def resolve(claims: Iterable[Claim], decisions: Iterable[Decision] = ()) -> Iden
     return _Answer(fold, ordered, heard).identity()
 
 
+#: Stands for persons of whom no claim is left.
+NOBODYS = -1
+
+
+def _lowest(groups: dict[int, int]) -> dict[int, int]:
+    """The lowest member of each group, given the group of each member."""
+    found: dict[int, int] = {}
+    for member, group in groups.items():
+        found[group] = min(member, found.get(group, member))
+    return found
+
+
 class _Answer:
     """The folded claims with their persons named, and the decisions applied to them."""
 
@@ -64,15 +76,19 @@ class _Answer:
         # A merge that was split, and an identifier that was taken back.
         self.dropped = {one.merge for one in decisions if isinstance(one, Split)}
         self.merged = Unions()  # over names
-        self._merge(decisions)
         self.held = {
             i: Owned(self.names[fold.unions.find(held.person)], held.level, held.at, held.seq)
             for i, held in fold.held.items()
         }
+        self.numbers: dict[int, int] = {}  # of each group of merged names, by its lowest
         self.verified: set[Identifier] = set()
         self.proven: set[tuple[int, int]] = set()  # visitor and person
-        for decision in decisions:
-            if isinstance(decision, Verify) and decision.seq not in self.dropped:
+        for decision in decisions:  # each is about whom a claim belongs to by then
+            if decision.seq in self.dropped:
+                continue
+            if isinstance(decision, Merge):
+                self._merge(decision)
+            elif isinstance(decision, Verify):
                 self._verify(decision)
 
     def _named(self, claim: Claim) -> int | None:
@@ -87,18 +103,13 @@ class _Answer:
         return None
 
     def _base(self, seq: int) -> int | None:
-        person = self.fold.given_to.get(seq)
-        if person is None:
-            claim = self.by_seq.get(seq)
-            person = self._named(claim) if claim is not None else None
-        return None if person is None else self.names[self.fold.unions.find(person)]
+        claim = self.by_seq.get(seq)
+        return None if claim is None else self._base_of(claim)
 
-    def _merge(self, decisions: Sequence[Decision]) -> None:
-        for decision in decisions:
-            if isinstance(decision, Merge) and decision.seq not in self.dropped:
-                one, other = self._base(decision.one), self._base(decision.other)
-                if one is not None and other is not None:
-                    self.merged.join(one, other)
+    def _merge(self, decision: Merge) -> None:
+        one, other = self._base(decision.one), self._base(decision.other)
+        if one is not None and other is not None:
+            self.merged.join(one, other)
 
     def _verify(self, decision: Verify) -> None:
         base = self._base(decision.claim)
@@ -112,17 +123,26 @@ class _Answer:
         self.verified.add(decision.identifier)
 
     def identity(self) -> Identity:
-        final = self.merged.find
-        owners = {i: one._replace(person_id=final(one.person_id)) for i, one in self.held.items()}
+        bases = {c.seq: base for c in self.claims if (base := self._base_of(c)) is not None}
+        # A verified identifier may have taken the claim that gave a person its number.
+        self.numbers = _lowest({seq: self.merged.find(base) for seq, base in bases.items()})
+        labels = _lowest(bases)
+        owners = {
+            i: one._replace(person_id=self._number(one.person_id)) for i, one in self.held.items()
+        }
         self.proven = {
             (visitor_id, owners[identifier].person_id)
             for identifier, visitors in self.fold.evidence.proofs.items()
             if identifier in owners
             for visitor_id in visitors
         }
-        bases = {c.seq: base for c in self.claims if (base := self._base_of(c)) is not None}
         rulings = {claim.seq: self._ruling(claim, bases, owners) for claim in self.claims}
-        return Identity(rulings, owners, self._conflicts(rulings), bases)
+        named = {seq: labels[base] for seq, base in bases.items()}
+        return Identity(rulings, owners, self._conflicts(rulings), named)
+
+    def _number(self, base: int) -> int:
+        """The number of whoever a base is part of; that of nobody where no claim is left."""
+        return self.numbers.get(self.merged.find(base), NOBODYS)
 
     def _base_of(self, claim: Claim) -> int | None:
         """Whose a claim is before merges: a verified identifier takes those that have no other."""
@@ -138,7 +158,7 @@ class _Answer:
     def _ruling(
         self, claim: Claim, bases: dict[int, int], owners: dict[Identifier, Owned]
     ) -> Ruling:
-        person_id = self.merged.find(bases[claim.seq]) if claim.seq in bases else 0
+        person_id = self._number(bases[claim.seq]) if claim.seq in bases else 0
         if not claim.counts:
             return Ruling(person_id, State.GHOST, claim.level)
         state = self.fold.states[claim.seq]
@@ -175,7 +195,7 @@ class _Answer:
         alive = {0} | {ruling.person_id for ruling in rulings.values()}
         for claim, kind, person, other, evidence in self.fold.conflicts:
             mine = rulings[claim.seq].person_id
-            theirs = self.merged.find(self.names[self.fold.unions.find(other)]) if other >= 0 else 0
+            theirs = self._number(self.names[self.fold.unions.find(other)]) if other >= 0 else 0
             where: object = evidence.get("value")
             if kind == "quarantined":
                 where = claim.visitor_id or -claim.seq

@@ -15,7 +15,8 @@ from server.project.fold import Fold
 from server.project.lookup import Lookup
 from server.project.people import Part, read_parts
 from server.project.rows import signal_rows
-from server.project.rules import PropertyCondition, Ruleset, SessionCondition, decode
+from server.project.rules import Ruleset, decode
+from server.project.ruleset_diff import same_matching
 from server.project.seen import Seen
 from server.project.sessions import Session
 from server.project.signals import Hit, SessionHits
@@ -69,7 +70,7 @@ class Rescoring:
         for version in unknown:
             document = documents.get(version)
             self._like[version] = version == self.ruleset.version or (
-                document is not None and asked(decode(document)) == asked(self.ruleset)
+                document is not None and same_matching(decode(document), self.ruleset)
             )
         return {(kind, subject_id) for kind, subject_id, v in subjects if not self._like[v]}
 
@@ -108,16 +109,6 @@ class Rescoring:
             if session_id in owners:
                 owners[session_id].parts[session_id] = part
             yield
-
-
-def asked(ruleset: Ruleset) -> dict[str, tuple[object, str]]:
-    """What the rules ask of events, and how often it counts within a session: where that is the
-    same, sessions say the same. All else is for the score."""
-    return {
-        rule.key: (rule.when, rule.counted)
-        for rule in ruleset.rules
-        if not isinstance(rule.when, PropertyCondition | SessionCondition)
-    }
 
 
 class Read(msgspec.Struct):

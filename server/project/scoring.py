@@ -1,6 +1,6 @@
 """The score of a subject with its receipt: a pure function of sessions, traits, ruleset and day.
 
-    axis = clamp(Σ rules clamp(Σ moments points × factor(age in whole UTC days)))
+    axis = clamp(Σ groups clamp(Σ rules clamp(Σ moments points × factor(age in whole UTC days))))
 
 Every clamp that changes something is a line of its own, so the lines of a receipt add up exactly.
 All points are integer milli-points; what fades is rounded towards zero.
@@ -31,13 +31,17 @@ __all__ = [
 
 #: What a grade is measured against where an axis has no cap.
 _UNCAPPED = 100_000
+#: Later than any entry.
+_NO_EVENT = 1 << 62
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
     """One contribution. `points` is `base × factor`, both milli; `factor` is parts per million.
 
-    `at` (ms) and `seq` name the event that counts; both are 0 for traits, caps and floors. From
-    the UTC day `expires` on nothing of it is left; None is never.
+    `rule` is its key, or what a bound takes back: `cap:` and a rule, `group_cap:` or `group_floor:`
+    and a group, `axis_cap:` or `axis_floor:` and an axis. `at` (ms) and `seq` name the event that
+    counts, for silence the day it began to count and the visit before; both are 0 for traits and
+    bounds. From the UTC day `expires` on nothing of it is left; None is never.
     """
 
     rule: str
@@ -71,19 +75,18 @@ def score(
     counted, later = moments(ruleset, sessions, (day + 1) * DAY_MS)
     change = later // DAY_MS
     lines: list[Line] = []
-    totals: dict[str, int] = dict.fromkeys(AXES, 0)
+    totals = _Totals(ruleset)
     for rule, dated in counted:
         total, changes = _faded(lines, rule, dated, day)
-        totals[rule.axis] += _capped(lines, rule, total)
+        totals.add(rule, _capped(lines, rule, total))
         change = min(change, changes)
     if ruleset.property_rules:
         known = with_derived(traits)
         for rule, when in ruleset.property_rules:
             if met(when, known):
                 lines.append(Line(rule.key, rule.axis, rule.points, rule.points))
-                totals[rule.axis] += _capped(lines, rule, rule.points)
-    fit = _bounded(lines, ruleset, "fit", totals["fit"])
-    engagement = _bounded(lines, ruleset, "engagement", totals["engagement"])
+                totals.add(rule, _capped(lines, rule, rule.points))
+    fit, engagement = totals.bounded(lines)
     return Receipt(
         tuple(lines),
         fit,
@@ -104,22 +107,70 @@ def basis_of(sessions: Sequence[SessionHits]) -> Iterator[object]:
 
 
 def first_reached(
-    ruleset: Ruleset, sessions: Sequence[SessionHits], traits: Mapping[str, Value], points: int
+    ruleset: Ruleset,
+    sessions: Sequence[SessionHits],
+    traits: Mapping[str, Value],
+    points: int,
+    until: int | None = None,
 ) -> tuple[int, int] | None:
     """The event (at, seq) at which the score first reached `points`, in the order of events and not
-    of their arrival. Scores once per event: ask only when somebody has crossed a threshold."""
+    of their arrival; a midnight (UTC) at which it rose by itself has the seq 0. `until` (ms) is the
+    last moment asked for, that of the last event if it is None.
+
+    Scores once per event: ask only when somebody has crossed a threshold.
+    """
     events = {(hit.at, hit.seq) for session in sessions for hit in session.hits}
     events |= {(session.start, session.first_seq) for session in sessions}
-    for at, seq in sorted(events):
-        if score(ruleset, as_of(sessions, at, seq), traits, at // DAY_MS).score >= points:
+    ends = {(session.end, _NO_EVENT) for session in sessions}  # silence begins there
+    ordered = sorted(events | ends)
+    end = until if until is not None else (ordered[-1][0] if ordered else 0)
+    alone = _rises_alone(ruleset)
+    for (at, seq), following in zip(ordered, [*ordered[1:], (end + 1, 0)], strict=True):
+        if at > end:
+            return None
+        known = as_of(sessions, at, seq)
+        if seq < _NO_EVENT and score(ruleset, known, traits, at // DAY_MS).score >= points:
             return at, seq
+        left = [session.end for session in sessions if session.pending and session.start <= at]
+        before = following[0] if alone else min(following[0], max(left, default=at) + 2 * DAY_MS)
+        if alone or left:
+            midnight = _risen(ruleset, sessions, traits, points, at, before)
+            if midnight is not None:
+                return midnight, 0
     return None
+
+
+def _risen(
+    ruleset: Ruleset,
+    sessions: Sequence[SessionHits],
+    traits: Mapping[str, Value],
+    points: int,
+    after: int,
+    before: int,
+) -> int | None:
+    """The first 00:00 UTC (ms) between two events at which the score had reached `points`."""
+    known = as_of(sessions, after + 1, 0)
+    change = score(ruleset, known, traits, after // DAY_MS).next_change_day
+    while change is not None and change * DAY_MS < before:
+        receipt = score(ruleset, as_of(sessions, change * DAY_MS, 0), traits, change)
+        if receipt.score >= points:
+            return change * DAY_MS
+        change = receipt.next_change_day
+    return None
+
+
+def _rises_alone(ruleset: Ruleset) -> bool:
+    """Whether a score can rise although nothing happens: what it loses by fades or silence pays."""
+    return any(rule.points < 0 and rule.decay.kind != "none" for rule in ruleset.rules) or any(
+        rule.points > 0 for rule, _ in ruleset.inactivity_rules
+    )
 
 
 def grade(ruleset: Ruleset, fit: int, engagement: int) -> str:
     """`A1` to `C3`: a letter for fit, a number for engagement; from 67 % of the cap, from 34 %."""
-    cap = ruleset.axis_cap or _UNCAPPED
-    return "CBA"[_third(fit, cap)] + "321"[_third(engagement, cap)]
+    axes = ruleset.axes
+    letter = _third(fit, axes.fit.cap or _UNCAPPED)
+    return "CBA"[letter] + "321"[_third(engagement, axes.engagement.cap or _UNCAPPED)]
 
 
 def signals_of(receipt: Receipt) -> tuple[str, ...]:
@@ -165,13 +216,50 @@ def _capped(lines: list[Line], rule: Rule, total: int) -> int:
     return bound
 
 
-def _bounded(lines: list[Line], ruleset: Ruleset, axis: Axis, total: int) -> int:
-    cap, floor = ruleset.axis_cap, ruleset.axis_floor
+class _Totals:
+    """The sums of groups and axes while a receipt is put together."""
+
+    __slots__ = ("axes", "groups", "ruleset")
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self.ruleset = ruleset
+        self.axes: dict[Axis, int] = dict.fromkeys(AXES, 0)
+        self.groups: dict[tuple[str, Axis], int] = {}
+
+    def add(self, rule: Rule, points: int) -> None:
+        """What a rule is worth, to its group or else to its axis."""
+        if rule.group:
+            key = (rule.group, rule.axis)
+            self.groups[key] = self.groups.get(key, 0) + points
+        else:
+            self.axes[rule.axis] += points
+
+    def bounded(self, lines: list[Line]) -> tuple[int, int]:
+        """Fit and engagement; adds a line for every bound that changes something."""
+        named = self.ruleset.by_group
+        for (key, axis), total in sorted(self.groups.items()):
+            group = named.get(key)
+            if group is not None:
+                name = f"group_{{}}:{key}"
+                self.axes[axis] += _bounded(lines, name, axis, total, group.cap, group.floor)
+            else:
+                self.axes[axis] += total
+        return self._axis(lines, "fit"), self._axis(lines, "engagement")
+
+    def _axis(self, lines: list[Line], axis: Axis) -> int:
+        bounds = self.ruleset.axes.of(axis)
+        name = f"axis_{{}}:{axis}"
+        return _bounded(lines, name, axis, self.axes[axis], bounds.cap, bounds.floor)
+
+
+def _bounded(
+    lines: list[Line], name: str, axis: Axis, total: int, cap: int | None, floor: int | None
+) -> int:
     if cap is not None and total > cap:
-        lines.append(_correction(f"axis_cap:{axis}", axis, cap - total))
+        lines.append(_correction(name.format("cap"), axis, cap - total))
         return cap
     if floor is not None and total < floor:
-        lines.append(_correction(f"axis_floor:{axis}", axis, floor - total))
+        lines.append(_correction(name.format("floor"), axis, floor - total))
         return floor
     return total
 

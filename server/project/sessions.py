@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server.model import DAY_MS, SESSION_GAP_MS, Kind
+from server.project.matching import NO_TOUCH, Touch
 from server.project.seen import Seen
 from server.project.signals import Fact, Hit, Matcher, SessionSignals
 
@@ -141,7 +142,8 @@ class Session:
         repeated = seen.kind is Kind.FORM_SUBMIT and self._submit(seen, purpose)
         if repeated:
             return ()
-        hits = self.signals.step(matcher, self._fact(seen, purpose))
+        touch = self._touch() if matcher.asks_touch else NO_TOUCH
+        hits = self.signals.step(matcher, self._fact(seen, purpose, touch))
         self.hits.extend(hits)
         return hits
 
@@ -168,11 +170,14 @@ class Session:
             self.leads += 1
         return False
 
-    def _fact(self, seen: Seen, purpose: str) -> Fact:
+    def _touch(self) -> Touch:
+        return Touch(self.channel, self.source, self.medium, self.campaign)
+
+    def _fact(self, seen: Seen, purpose: str, touch: Touch) -> Fact:
         data = seen.data
         reading = self.readings.get(seen.page_view) if seen.page_view else None
         if seen.kind is Kind.ENGAGEMENT and reading is not None:
-            return self._read_on(seen, reading)
+            return self._read_on(seen, reading, touch)
         return Fact(
             seq=seen.seq,
             at=seen.at,
@@ -186,9 +191,11 @@ class Session:
             name=data.get("name", "") if data else "",
             href=data.get("href", "") if data else "",
             page_seq=seen.seq,
+            data=data,
+            touch=touch,
         )
 
-    def _read_on(self, seen: Seen, reading: Reading) -> Fact:
+    def _read_on(self, seen: Seen, reading: Reading, touch: Touch) -> Fact:
         """Engagement says how long and how deep so far: the maxima of the page view are kept."""
         ms = seen.data.get("ms", 0)
         self.engaged_ms += max(0, ms - reading.ms)
@@ -203,6 +210,7 @@ class Session:
             ms=reading.ms,
             scroll=reading.scroll,
             page_seq=reading.seq,
+            touch=touch,
         )
 
 

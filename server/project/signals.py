@@ -57,7 +57,7 @@ class SessionSignals:
         # Most sessions need none of these, and many sessions are kept: each is made when needed.
         self._taken: set[object] | None = None
         self._counts: dict[str, int] | None = None
-        self._steps: dict[str, int] | None = None
+        self._steps: dict[str, tuple[int, ...]] | None = None
         self._sent: dict[str, bool] | None = None
         self._started: dict[str, list[tuple[Slot, Hit]]] | None = None
         self.last_intent = 0
@@ -78,16 +78,17 @@ class SessionSignals:
     def pending(self) -> tuple[Hit, ...]:
         """Forms started and neither sent nor confirmed so far, dated when they were started."""
         hits: list[Hit] = []
-        once: set[str] = set()
+        counts: dict[str, int] = {}
         sent = self._sent or {}
         for form, started in (self._started or {}).items():
             if form in sent:
                 continue
             for slot, hit in started:
-                if slot.counted == "each" or slot.rule not in once:
-                    once.add(slot.rule)
+                count = counts.get(slot.rule, 0)
+                if count < (MOST_HITS if slot.counted == "each" else 1):
+                    counts[slot.rule] = count + 1
                     hits.append(hit)
-        return tuple(hits[:MOST_HITS])
+        return tuple(hits)
 
     def _take(self, slots: Sequence[Slot], fact: Fact) -> tuple[Hit, ...]:
         hits: list[Hit] = []
@@ -96,7 +97,7 @@ class SessionSignals:
                 continue
             if slot.left:
                 self._start(slot, fact)
-            elif (not slot.last or self._advance(slot)) and self._counts_now(slot, fact):
+            elif (not slot.last or self._advance(slot, fact.at)) and self._counts_now(slot, fact):
                 hits.append(_hit(slot, fact))
         return tuple(hits)
 
@@ -113,14 +114,19 @@ class SessionSignals:
         if all(other.rule != slot.rule for other, _ in started):
             started.append((slot, _hit(slot, fact)))
 
-    def _advance(self, slot: Slot) -> bool:
-        """Whether this event was the next step of a sequence, and its last."""
+    def _advance(self, slot: Slot, at: int) -> bool:
+        """Whether this event was the next step of a sequence, and its last.
+
+        Remembered is when each step was last taken: the latest time leaves most of the gap.
+        """
         if self._steps is None:
             self._steps = {}
-        if self._steps.get(slot.rule, 0) != slot.step:
+        taken = self._steps.get(slot.rule, ())
+        step = slot.step
+        if len(taken) < step or (step and slot.gap and at - taken[step - 1] > slot.gap):
             return False
-        done = slot.step == slot.last
-        self._steps[slot.rule] = 0 if done else slot.step + 1
+        done = step == slot.last
+        self._steps[slot.rule] = () if done else (*taken[:step], at, *taken[step + 1 :])
         return done
 
     def _counts_now(self, slot: Slot, fact: Fact) -> bool:

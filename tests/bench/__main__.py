@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import late, plain, rebuild
+from tests.bench import late, plain, rebuild, rescore, scoring
 from tests.bench.place import NAME, Copies, filled
 from tests.bench.postgres import Postgres
 from tests.bench.serving import Ingest, Plan, Sqlite, Sustained, generator_row, start_rows
@@ -29,13 +29,13 @@ from tests.engines import CannotStart
 
 GROUPS = (
     "decode",
-    "score",
-    "match",
+    "scoring",
     "widget",
     "fsync",
     "append",
     "late",
     "rebuild",
+    "rescore",
     "generator",
     "ingest",
     "sustained",
@@ -69,11 +69,8 @@ class Bench:
     def decode(self) -> list[Row]:
         return [plain.decoding()]
 
-    def score(self) -> list[Row]:
-        return [plain.scoring()]
-
-    def match(self) -> list[Row]:
-        return [plain.matching()]
+    def scoring(self) -> list[Row]:
+        return scoring.rows()
 
     def widget(self) -> list[Row]:
         return [plain.widget()]
@@ -90,6 +87,9 @@ class Bench:
 
     def rebuild(self) -> list[Row]:
         return rebuild.rebuild(self.filled(), self.scratch)
+
+    def rescore(self) -> list[Row]:
+        return rescore.rescored(self.scratch, 200 if self.quick else 4_000)
 
     def generator(self) -> list[Row]:
         return [generator_row(self.quick)]

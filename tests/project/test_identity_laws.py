@@ -154,7 +154,7 @@ def test_nobody_has_two_proven_addresses_or_two_user_ids_undecided(steps: list[S
 
 
 @LIVELY
-@given(stories("accept refuse merge split"))
+@given(stories())
 def test_a_person_is_named_by_the_lowest_number_of_its_claims(story: Story) -> None:
     identity = Told(story).identity
     lowest: dict[int, int] = {}
@@ -217,8 +217,13 @@ def test_the_next_who_says_so_is_the_owner(story: Story, data: st.DataObject) ->
         seen = replace(Told([step]).events[0], seq=9_000, visitor_id=99, event_id=b"next")
         claim = RULES.claim_of(seen)
         assert claim is not None
-        ruling = resolve([*claims_of(told), claim], told.decisions).rulings[9_000]
-        assert ruling.person_id == one.person_id
+        after = resolve([*claims_of(told), claim], told.decisions)
+        ruling = after.rulings[9_000]
+        # By the claims that were the owner's: a merge with somebody who was nobody until now, known
+        # by a robot's click alone, may give all of them a lower number.
+        mine = [seq for seq, was in rulings.items() if was.person_id == one.person_id]
+        assert {after.rulings[seq].person_id for seq in mine} == {ruling.person_id}
+        assert after.owners[identifier].person_id == ruling.person_id
         assert ruling.state in {State.ACTIVE, State.QUARANTINED}
 
 

@@ -1,11 +1,14 @@
 """What is known of a subject: comparisons of traits, and the rank in a job title."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from server.project.properties import met, with_derived
-from server.project.rules import PropertyCondition, Value
+from server.project.properties import met, met_by_any, with_derived
+from server.project.rules import FieldTest, Op, PropertyCondition, Value
 from server.project.titles import RANKS, seniority
 
 
@@ -149,3 +152,66 @@ def test_derived_traits_never_replace_given_ones() -> None:
     assert derived["seniority"] == "c_level"
     assert with_derived({"title": "CTO", "seniority": "vp"})["seniority"] == "vp"
     assert "email_domain" not in with_derived({"email": "no address", "title": ""})
+
+
+PLAIN = (
+    st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from([10**400, -(10**5_000), "9" * 5_000, "nan", "inf", " ", 1e308])
+)
+ANY = (
+    PLAIN | st.none() | st.lists(PLAIN, max_size=3) | st.dictionaries(st.text(), PLAIN, max_size=2)
+)
+TESTS = st.builds(
+    FieldTest,
+    st.just("a"),
+    st.sampled_from(get_args(Op)),
+    PLAIN | st.lists(PLAIN, max_size=3).map(tuple),
+    st.booleans(),
+)
+
+
+@given(TESTS, PLAIN, ANY)
+def test_any_test_of_any_value_has_an_answer(test: FieldTest, value: Value, sent: object) -> None:
+    """Also of values that no document may hold, and of whatever a browser sends."""
+    other = replace(test, negate=not test.negate)
+    answers = {met(test, {"a": value}), met(other, {"a": value})}
+    ranged = test.op in {"at_least", "at_most", "between"}
+    assert len(answers) == 2 or value == "" or (ranged and answers == {False})
+    assert isinstance(met_by_any(test, sent), bool)
+    assert met_by_any(test, value) is met(test, {"a": value})
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_pro", "is_not_pro"),
+    [
+        ("Pro", True, False),
+        ("free", False, True),
+        (["free", "pro"], True, False),
+        (["free", "team"], False, True),
+        ([], False, False),
+        ("", False, False),
+        (None, False, False),
+        ({"plan": "pro"}, False, False),
+        ([["pro"]], False, False),
+    ],
+)
+def test_of_several_values_one_must_fit(sent: object, is_pro: bool, is_not_pro: bool) -> None:
+    test = FieldTest("plan", "equals", "pro")
+    assert met_by_any(test, sent) is is_pro
+    assert met_by_any(replace(test, negate=True), sent) is is_not_pro
+
+
+def test_what_is_no_number_is_in_no_range_and_outside_of_none() -> None:
+    for value in ("many", True, float("nan"), ""):
+        for negate in (False, True):
+            test = FieldTest("size", "between", (1, 9), negate=negate)
+            assert not met(test, {"size": value})
+
+
+def test_one_and_true_are_not_the_same() -> None:
+    truth, number = FieldTest("a", "in", (True, "x")), FieldTest("a", "in", (1, "x"))
+    assert [met(test, {"a": 1}) for test in (truth, number)] == [False, True]
+    assert [met(test, {"a": True}) for test in (truth, number)] == [True, False]

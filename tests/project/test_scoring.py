@@ -10,6 +10,8 @@ from server.project.decay import FULL, Decay
 from server.project.ruleset import (
     DEFAULT,
     SEED,
+    Axes,
+    Bounds,
     EventCondition,
     Rule,
     Ruleset,
@@ -182,7 +184,7 @@ def test_the_cap_of_an_axis_comes_last() -> None:
 
 def test_a_cap_bounds_what_is_taken_and_a_floor_what_is_left() -> None:
     minus = Rule("minus", "", -4_000, EventCondition(("click",)), cap=10_000)
-    ruleset = Ruleset(1, "x", (minus,), axis_floor=-7_000)
+    ruleset = Ruleset(1, "x", (minus,), axes=Axes(engagement=Bounds(floor=-7_000)))
     receipt = score(ruleset, [visit(1, at(0), *["minus"] * 5)], {}, DAY)
     assert points(receipt)["cap:minus"] == [10_000]
     assert points(receipt)["axis_floor:engagement"] == [3_000]
@@ -205,7 +207,12 @@ def test_a_cap_bounds_what_is_taken_and_a_floor_what_is_left() -> None:
 def test_the_grade(fit: int, engagement: int, expected: str) -> None:
     assert grade(DEFAULT, fit, engagement) == expected
     assert grade(SEED, fit, engagement) == expected
-    assert grade(replace(DEFAULT, axis_cap=200_000), 2 * fit, 2 * engagement) == expected
+    assert (
+        grade(
+            replace(DEFAULT, axes=Axes(Bounds(200_000), Bounds(200_000))), 2 * fit, 2 * engagement
+        )
+        == expected
+    )
 
 
 def test_signals_are_the_rules_in_force_by_their_points() -> None:

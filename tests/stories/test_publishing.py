@@ -7,7 +7,14 @@ import pytest
 from msgspec import json, structs
 
 from server.model import STAGE_RANK, Kind
-from server.project.rules import EventCondition, PropertyCondition, Rule, Ruleset, Threshold
+from server.project.rules import (
+    Axes,
+    EventCondition,
+    PropertyCondition,
+    Rule,
+    Ruleset,
+    Threshold,
+)
 from server.project.ruleset import DEFAULT, SEED
 from server.project.site_projector import SiteProjector
 from server.storage.database import Database
@@ -80,7 +87,7 @@ async def test_only_points_change(database: Database) -> None:
         projector = await world.project()
         before = await world.rows("signals", "session_id, rule, seq, key, at, pending")
         rules = tuple(structs.replace(r, points=2 * r.points, cap=None) for r in DEFAULT.rules)
-        await world.publish(structs.replace(DEFAULT, rules=rules, axis_cap=None))
+        await world.publish(structs.replace(DEFAULT, rules=rules, axes=Axes()))
         await world.project(projector)
         assert await world.rows("signals", "session_id, rule, seq, key, at, pending") == before
         scores = {row[1] for row in (await receipts(world)).values()}
