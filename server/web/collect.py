@@ -3,7 +3,6 @@
 Read → decode → pipeline → writer; the 2xx leaves after the commit, never before.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from server.ingest.payload import Envelope, decode, inflate
 from server.ingest.pipeline import Arrival, Reading, read_batch
 from server.model import Class, Door, Event, Flag, Kind, Site
 from server.web.address import client_address
+from server.web.deadlines import Deadlines
 from server.web.problems import problem_body
 from server.web.state import State
 
@@ -58,12 +58,12 @@ class Answer(NamedTuple):
         return msgspec.json.encode(shape)
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int, deadlines: Deadlines | None = None) -> bytes:
     """The request's body. Raises `TooLarge` at the limit, `BadRequest` after the deadline."""
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(limits.BODY_SECONDS):
+        with deadlines or Deadlines(limits.BODY_SECONDS):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -173,6 +173,7 @@ class Collect:
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
         self.state = state
+        self.deadlines = Deadlines(limits.BODY_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/e":
@@ -189,7 +190,7 @@ class Collect:
     async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = self.state
         try:
-            body = await read_body(receive, limits.BODY_BYTES)
+            body = await read_body(receive, limits.BODY_BYTES, self.deadlines)
             wire, unread = decode(inflate(body))
             site = state.sites.by_key.get(wire.k)
             headers = header_map if state.settings.geo_database else few_headers
