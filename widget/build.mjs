@@ -10,6 +10,21 @@ const there = new URL('../server/static/widget/', here);
 const { version } = JSON.parse(await readFile(new URL('package.json', here), 'utf8'));
 
 /**
+ * In which order one-letter names are given out in each build, the most used name first. Found by
+ * trial: of some thousand orders the one that brotli makes the least of, 1 % less than usual.
+ */
+const FULL = 'eynIgiwbjmLPAlKvVzRBrMkdcZutaofxpGqJDYFSNQsUTHXOhCEW_';
+const SMALL = 'eynChiqbjdJIwOTpAXkrPMGHYutDlxZaVFRzvLoSQBscfgKUWEN_m';
+
+/** @param {string} letters */
+const namesOf = (letters) => (/** @type {number} */ place) => {
+  let name = '';
+  for (place++; place; place = Math.floor(place / letters.length))
+    name += letters[--place % letters.length];
+  return name;
+};
+
+/**
  * Everything stands in one function: its argument, the `{}` at the end of the file, is where the
  * server writes a site's settings. The outer `try` keeps a broken start off the host page.
  * @param {string} name
@@ -21,7 +36,7 @@ async function write(name, options) {
     entryPoints: ['src/main.js'],
     bundle: true,
     format: 'esm',
-    target: 'es2020',
+    target: 'es2021',
     charset: 'utf8',
     define: {
       SETTINGS: '$',
@@ -31,11 +46,18 @@ async function write(name, options) {
     minifySyntax: true,
     write: false,
   });
-  // esbuild leaves functions used once where they are; terser puts them in place: 5 % less.
+  // esbuild leaves functions used once where they are; terser puts them in place: 5 % less. Commas
+  // instead of semicolons would be fewer characters, and more bytes.
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
     toplevel: true,
-    compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true },
+    compress: {
+      passes: 5,
+      keep_fargs: false,
+      sequences: false,
+      unsafe_arrows: true,
+    },
+    mangle: { nth_identifier: { get: namesOf(options ? FULL : SMALL) } },
   });
   const text = `($=>{try{${code}}catch{}})({});\n`;
   await writeFile(new URL(name, there), text);

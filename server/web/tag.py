@@ -18,8 +18,8 @@ CACHE = "public, max-age=300, stale-while-revalidate=86400"
 def widget_config(site: Site, key: str) -> dict[str, Any]:
     """The settings a page needs, defaults left out to keep the file small.
 
-    `key` is the one in the page's tag. While the tag stays, so does the name under which browsers
-    keep their visitor id.
+    `key` is the one in the page's tag. Browsers keep their visitor id under its name; `was` is the
+    key before, under which one who was here earlier still has theirs.
     """
     settings = site.settings
     forms = {
@@ -35,6 +35,8 @@ def widget_config(site: Site, key: str) -> dict[str, Any]:
     }
     config: dict[str, Any] = {**settings.widget, "key": key}
     forms = {**config.pop("forms", {}), **forms}
+    if key in site.keys[:-1]:
+        config["was"] = site.keys[site.keys.index(key) + 1]
     if settings.consent != "on":
         config["consent"] = settings.consent
     if not settings.honour_gpc:

@@ -1,7 +1,8 @@
 """The widget's file with a site's settings written into it: pure functions and a small cache.
 
-Two builds of one source: the small one for a site with the default configuration, the full one for
-everything else and for the plain `h.js`, which reads `data-*` attributes of its tag.
+Two builds of one source: the small one for a site with the default configuration, into which only
+the key is written, the full one for everything else and for the plain `h.js`, which reads `data-*`
+attributes of its tag.
 """
 
 import gzip
@@ -44,8 +45,10 @@ class WidgetFile:
 def widget_body(config: Mapping[str, object]) -> bytes:
     """The script for one configuration; an empty one gives the plain `h.js`."""
     settings = _settings(config)
-    text = _built("default.js" if settings.keys() == {"key"} else "h.js")
-    written = json.dumps(settings, separators=(",", ":"), ensure_ascii=False)
+    small = settings.keys() == {"key"}
+    text = _built("default.js" if small else "h.js")
+    given = settings["key"] if small else settings
+    written = json.dumps(given, separators=(",", ":"), ensure_ascii=False)
     return f"{text.removesuffix(_PLACE)}({written});\n".encode()
 
 

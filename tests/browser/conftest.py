@@ -97,6 +97,11 @@ class Lab:
         self.site = self.tracker.add_site(SiteSettings(**(given | settings)))
         self.host.tag = f'<script async src="{self.script}"></script>'
 
+    def rotate_key(self) -> None:
+        """A new public key; the one before stays good. Pages made after this have the new one."""
+        self.site = self.tracker.rotate_key(self.site)
+        self.host.tag = f'<script async src="{self.script}"></script>'
+
     @property
     def script(self) -> str:
         return f"{self.tracker.base}/h/{self.site.keys[0]}.js"

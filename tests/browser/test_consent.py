@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.conftest import Lab
-from tests.browser.test_delivery import FORM
+from tests.browser.test_delivery import FORM, open_with_clock, pass_time
 
 STORAGE = """() => JSON.stringify([localStorage, sessionStorage, document.cookie])"""
 NOTHING = '[{},{},""]'
@@ -58,7 +58,7 @@ def test_65_mode_ask_sends_without_keeping_anything(lab: Lab) -> None:
     lab.rows("page_view", 2)
     assert page.evaluate(STORAGE) == NOTHING
     first = {request.batch["v"] for request in lab.requests}
-    assert {request.batch["c"] for request in lab.requests} == {"unknown"}
+    assert {request.batch["c"] for request in lab.requests} == {""}
     lab.visit("/three", page)
     lab.rows("page_view", 3)
     assert len(first) == 1
@@ -111,7 +111,7 @@ def test_67_a_refusal_before_the_widget_leaves_no_trace(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("signal", [GPC, DNT], ids=["gpc", "dnt"])
-def test_68_a_privacy_signal_means_submissions_only(lab: Lab, signal: str) -> None:
+def test_68_69_a_privacy_signal_means_submissions_only(lab: Lab, signal: str) -> None:
     lab.context.add_init_script(signal)
     lab.host.page("/", FORM)
     page = lab.visit("/")
@@ -128,3 +128,65 @@ def test_68_a_site_may_decide_not_to_honour_the_signal(lab: Lab) -> None:
     lab.context.add_init_script(GPC)
     lab.visit("/")
     assert lab.row("page_view")["flags"] & 4
+
+
+SPIED = """
+  window.written = [];
+  for (const name of ['localStorage', 'sessionStorage']) {
+    const real = window[name];
+    const note = (key) => written.push(name + ' ' + String(key));
+    const spy = new Proxy(real, {
+      set: (_, key, value) => { note(key); real[key] = value; return true },
+      get: (_, key) => {
+        if (key == 'setItem') note(key);
+        const found = real[key];
+        return typeof found == 'function' ? found.bind(real) : found;
+      },
+    });
+    Object.defineProperty(window, name, { get: () => spy });
+  }
+  const { get, set } = Object.getOwnPropertyDescriptor(Document.prototype, 'cookie');
+  Object.defineProperty(Document.prototype, 'cookie', {
+    get() { return get.call(this) },
+    set(text) { written.push('cookie'); set.call(this, text) },
+  });
+"""
+
+
+@pytest.mark.parametrize("mode", ["ask", "on"])
+def test_71_cookieless_nothing_is_ever_written(lab: Lab, mode: str) -> None:
+    """The spy is sound: without the mode it sees what is written."""
+    lab.configure(consent=mode)
+    lab.context.add_init_script(SPIED)
+    lab.host.page("/", FORM)
+    page = lab.visit("/")
+    page.evaluate("handraise('identify', { email: 'ann@brew.example' }); handraise('reset')")
+    page.evaluate("handraise('id', () => 0); handraise('track', 'x')")
+    submit(lab)
+    page.evaluate("history.pushState(null, '', '/two'); dispatchEvent(new Event('pagehide'))")
+    assert lab.rows("form_submit")
+    assert len(lab.rows("page_view", 2)) == 2
+    assert bool(page.evaluate("written.length")) is (mode == "on")
+    assert (page.evaluate(STORAGE) == NOTHING) is (mode == "ask")
+
+
+def test_73_after_a_refusal_nothing_wakes_up(lab: Lab) -> None:
+    page = open_with_clock(lab)
+    pass_time(page, 400)
+    lab.rows("page_view")
+    page.evaluate("handraise('consent', false)")
+    pass_time(page, 1000)
+    assert lab.rows("consent")
+    asked = len(lab.requests)
+    page.evaluate(
+        """() => {
+          window.planned = 0;
+          for (const name of ['setTimeout', 'setInterval', 'requestAnimationFrame']) {
+            const plan = window[name];
+            window[name] = (...what) => { planned++; return plan(...what) };
+          }
+        }"""
+    )
+    pass_time(page, 600_000)
+    assert page.evaluate("planned") == 0
+    assert len(lab.requests) == asked

@@ -1,5 +1,10 @@
-"""Checklist C, the part that needs no clock of the server: engagement."""
+"""Checklist C: engagement."""
 
+from typing import Any
+
+import pytest
+
+from server.app import now_ms
 from tests.browser.conftest import Lab
 from tests.browser.test_page_views import HIDDEN
 
@@ -70,3 +75,80 @@ def test_38_scroll_depth_of_short_long_and_growing_pages(lab: Lab) -> None:
     assert 48 <= long <= 51
     assert 10 <= grown <= 13
     assert app in range(10, 101)
+
+
+def sessions(lab: Lab) -> int:
+    """How many, once everything stored is projected."""
+    state, site_id = lab.tracker.app.state, lab.site.site_id
+
+    async def count() -> int:
+        head = await state.database.fetch("SELECT seq FROM heads WHERE site_id = $1", site_id)
+        await state.projector.passed(site_id, head[0][0])
+        rows = await state.database.fetch(
+            "SELECT session_id FROM sessions WHERE site_id = $1", site_id
+        )
+        return len(rows)
+
+    found: int = lab.tracker.do(count())
+    return found
+
+
+def test_39_after_half_an_hour_a_page_view_opens_a_session_and_reading_alone_does_not(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = lab.visit("/")
+    lab.rows("page_view")
+    monkeypatch.setattr(lab.tracker.app.state, "clock", lambda: now_ms() + 31 * 60_000)
+    page.evaluate("dispatchEvent(new Event('pagehide'))")
+    lab.rows("engagement")
+    assert sessions(lab) == 1
+    page.evaluate("history.pushState(null, '', '/later')")
+    lab.rows("page_view", 2)
+    page.evaluate("dispatchEvent(new Event('pagehide'))")
+    lab.rows("engagement", 1, lambda row: row["url"].endswith("/later"))
+    assert sessions(lab) == 2
+    spent: dict[str, int] = {}
+    for row in lab.tracker.read(lab.site, "engagement"):
+        spent[row["url"]] = max(spent.get(row["url"], 0), row["data"]["ms"])
+    assert 0 < sum(spent.values()) <= page.evaluate("performance.now()")
+
+
+def test_40_no_handler_of_ours_forces_a_layout(lab: Lab) -> None:
+    """By the browser's own trace: no layout is begun by a line of our file."""
+    lab.host.page("/", LONG)
+    page = lab.visit("/")
+    lab.rows("page_view")
+    trace: list[dict[str, Any]] = []
+    ended: list[object] = []
+
+    def end(done: object) -> None:
+        ended.append(done)
+
+    session = lab.context.new_cdp_session(page)
+    session.on("Tracing.dataCollected", lambda part: trace.extend(part["value"]))
+    session.on("Tracing.tracingComplete", end)
+    categories = "devtools.timeline,disabled-by-default-devtools.timeline.stack"
+    session.send("Tracing.start", {"categories": categories, "transferMode": "ReportEvents"})
+    page.evaluate(
+        """async () => {
+          const grow = () => document.body.append(document.createElement('p'));
+          const frame = () => new Promise(requestAnimationFrame);
+          for (const place of [100, 2000, 4000]) { grow(); scrollTo(0, place); await frame() }
+          for (const type of ['blur', 'focus']) { grow(); dispatchEvent(new Event(type)) }
+          grow();
+          history.pushState(null, '', '/next');
+          await frame();
+          grow();
+          document.body.offsetHeight; // forced by the page: the trace must show it
+        }"""
+    )
+    lab.rows("page_view", 2)
+    session.send("Tracing.end")
+    for _ in range(100):
+        if ended:
+            break
+        page.wait_for_timeout(30)
+    layouts = [str(one) for one in trace if one["name"] in {"Layout", "UpdateLayoutTree"}]
+    forced = [one for one in layouts if "stackTrace" in one]
+    assert forced, "the one of the page"
+    assert [one for one in forced if "/h/" in one] == []

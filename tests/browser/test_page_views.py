@@ -114,7 +114,7 @@ def test_22_without_the_navigation_api_the_history_is_wrapped(lab: Lab) -> None:
     assert found == ["/", "/a", "/b", "/"]
 
 
-def test_22_a_frozen_history_goes_on_working(lab: Lab) -> None:
+def test_08_22_a_frozen_history_goes_on_working(lab: Lab) -> None:
     lab.context.add_init_script("delete window.navigation; Object.freeze(History.prototype)")
     lab.context.add_init_script("Object.freeze(history)")
     page = lab.visit("/")
@@ -164,6 +164,30 @@ def test_24_an_htmx_boosted_link_and_a_pushed_url_are_one_row_each(lab: Lab) -> 
     rows = lab.all_after(page, "page_view")
     assert paths(lab, rows) == ["/", "/boosted", "/pushed"]
     assert rows[1]["title"] == "Swapped /boosted"
+
+
+def test_25_a_client_router_that_swaps_the_document_is_one_row_with_the_new_title(
+    lab: Lab,
+) -> None:
+    """Livewire and Astro fetch the page, push its address, then replace head and body."""
+    lab.host.page("/shop", title="Shop")
+    page = lab.visit("/")
+    lab.rows("page_view")
+    page.evaluate(
+        """async () => {
+          const text = await (await fetch('/shop')).text();
+          history.pushState({ index: 1 }, '', '/shop');
+          await new Promise((done) => setTimeout(done, 20));
+          const next = new DOMParser().parseFromString(text, 'text/html');
+          document.head.replaceWith(next.head);
+          document.body.replaceWith(next.body);
+          history.replaceState({ index: 1, scrollY: 0 }, '', '/shop');
+        }"""
+    )
+    lab.rows("page_view", 2)
+    rows = lab.all_after(page, "page_view")
+    assert paths(lab, rows) == ["/", "/shop"]
+    assert rows[1]["title"] == "Shop"
 
 
 HIDDEN = """

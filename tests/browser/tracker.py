@@ -138,6 +138,18 @@ class Tracker:
         site: Site = self.do(add())
         return site
 
+    def rotate_key(self, site: Site) -> Site:
+        async def rotate() -> Site:
+            state = self.app.state
+            key = sites.new_key()
+            await state.writer.run(lambda: sites.rotate_key(site.site_id, key))
+            await state.reload()
+            renewed: Site = state.sites.by_key[key]
+            return renewed
+
+        renewed: Site = self.do(rotate())
+        return renewed
+
     def read(self, site: Site, kind: str = "") -> list[Row]:
         """The site's events now, in the order they were stored."""
         path = f"file:{self.app.folder.database}?mode=ro"

@@ -11,7 +11,7 @@ import pytest
 from server.web.widget import widget_body, widget_file
 
 #: Bytes with brotli 11: a site with the default configuration, and one with every option.
-BUDGET, BUDGET_FULL = 3_300, 3_600
+BUDGET, BUDGET_FULL = 3_285, 3_720
 KEY: dict[str, object] = {"key": "k0123456789abcdef"}
 FULL: dict[str, object] = KEY | {
     "consent": "ask",
@@ -23,10 +23,10 @@ FULL: dict[str, object] = KEY | {
 
 
 def settings(config: Mapping[str, object]) -> dict[str, object]:
-    """What is written into the file."""
+    """What is written into the file; into the small build it is the key alone."""
     text = widget_body(config).decode()
-    read: dict[str, object] = json.loads(text[text.rindex("})(") + 3 : text.rindex(")")])
-    return read
+    read = json.loads(text[text.rindex("})(") + 3 : text.rindex(")")])
+    return read if isinstance(read, dict) else {"key": read}
 
 
 def test_the_default_configuration_keeps_its_budget() -> None:

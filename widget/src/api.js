@@ -1,7 +1,6 @@
-import { mayRecord, maySend } from './consent.js';
+import { may, RECORD, SEND } from './consent.js';
 import { asOf, view } from './events.js';
 import { quietly } from './guard.js';
-import { randomId } from './ids.js';
 import { NAME, recall, remember } from './memory.js';
 import { open } from './page.js';
 import { enqueue, flush, record, resume, withdraw } from './send.js';
@@ -11,28 +10,33 @@ import { become, meet, visitor } from './visitor.js';
 const commands = {
   track: (name, props) => record('track', { name, props }),
 
-  identify(who) {
-    const name = who.email || who.user_id;
+  identify: (who) => {
+    // A token says it, too: what it is of is not secret, only signed.
+    const { email, user_id } = {
+      ...quietly(() => JSON.parse(atob(who.token.split('.')[0]))),
+      ...who,
+    };
+    const name = email || user_id;
     if (name) meet(name);
     record('identify', who);
   },
 
   page: (address, title) => open(0, address, title),
 
-  consent(given, proof) {
+  consent: (given, proof) => {
     // Any other word is no consent.
     const state = given === true || given == 'granted' ? 'granted' : 'denied';
     const say = () => record('consent', { ...proof, state });
-    const counted = mayRecord();
+    const counted = may(RECORD);
     const [before, ...rest] = recall();
     if (state == before) return;
     if (state == 'denied') {
       withdraw();
       // The last thing sent with the visitor's id, if anything was.
-      if (maySend()) say();
+      if (!OPTIONS || may(SEND)) say();
       flush(1);
       remember(1, state);
-      quietly(() => sessionStorage.removeItem(NAME));
+      quietly(() => delete sessionStorage[NAME]);
       quietly(resume);
     } else {
       remember(1, state, ...rest);
@@ -42,7 +46,7 @@ const commands = {
     }
   },
 
-  reset: () => become(randomId(16)),
+  reset: () => become(),
 
   id: (take) => take(visitor()),
 };

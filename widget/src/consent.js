@@ -10,25 +10,24 @@ const WAIT = 1;
 const COOKIELESS = 2;
 const FULL = 3;
 
-const objection =
-  (navigator.globalPrivacyControl ? 4 : 0) | (navigator.doNotTrack == '1' ? 8 : 0);
+const { globalPrivacyControl, doNotTrack, webdriver } = /** @type {any} */ (navigator);
+const objection = (globalPrivacyControl << 2) | (/** @type {any} */ (doNotTrack == 1) << 3);
 
 /** Bits of the wire's flags. */
-export const signals = objection | (navigator.webdriver ? 2 : 0);
+export const signals = objection | (webdriver << 1);
 
 /** `granted`, `denied` or empty. Asked anew each time: it may have been given in another tab. */
 export const answer = () => recall()[0];
 
-function allowance() {
+const allowance = () => {
   if (answer()) return answer() == 'granted' ? FULL : SUBMISSIONS;
   if (objection && settings.gpc != 0) return SUBMISSIONS;
   return settings.consent == 'off' ? WAIT : settings.consent == 'ask' ? COOKIELESS : FULL;
-}
+};
 
-/** May more than submissions be recorded, for now or for later? */
-export const mayRecord = OPTIONS
-  ? () => allowance() > SUBMISSIONS
+export const RECORD = 1;
+export const SEND = 2;
+export const KEEP = 3;
+export const may = OPTIONS
+  ? (/** @type {number} */ level) => allowance() >= level
   : () => (answer() ? answer() == 'granted' : !objection);
-// In the default configuration what may be recorded may be sent and kept as well.
-export const maySend = OPTIONS ? () => allowance() > WAIT : mayRecord;
-export const mayKeep = OPTIONS ? () => allowance() == FULL : mayRecord;

@@ -1,5 +1,4 @@
 import { view } from './events.js';
-import { listen, now } from './guard.js';
 import { record } from './send.js';
 
 /** Milliseconds seen and focused on this page view. */
@@ -12,36 +11,39 @@ let height = 0;
 /** What was told last: leaving comes as two or three events, and is told once. */
 let told = 0;
 
-/** @param {unknown} [stop] */
-export function tick(stop) {
-  if (since) spent += now() - since;
-  since = stop || document.hidden || !document.hasFocus() ? 0 : now();
-}
+/**
+ * By the page's own clock: the user may change the other one, and it stands while the device
+ * sleeps.
+ * @param {unknown} [stop]
+ */
+export const tick = (stop) => {
+  const time = performance.now();
+  if (since) spent += time - since;
+  since = stop || document.hidden || !document.hasFocus() ? 0 : time;
+};
 
 /**
  * Runs when the layout is known anyway, after a scroll or a change of size: asking at another time
  * would force the browser to compute it.
  */
-function measure() {
+export const measure = () => {
   depth = Math.max(depth, scrollY + innerHeight);
   height = document.documentElement.scrollHeight;
-}
+};
 
 /** Tells how the current page view went so far. */
-export function leave() {
+export const leave = () => {
   tick(1);
   const ms = spent | 0;
-  const scroll = Math.min(100, Math.round((Math.max(depth, innerHeight) / height) * 100));
+  const scroll = Math.min(100, (Math.max(depth, innerHeight) / height) * 100) | 0;
   if (view && told != (told = ms * 101 + scroll)) record('engagement', { ms, scroll });
-}
+};
 
 /** Starts again from zero, for a new page view. */
-export function restart() {
+export const restart = () => {
   spent = depth = told = 0;
   tick();
-}
+};
 
-export function followEngagement() {
-  listen({ focus: () => tick(), blur: () => tick(), scroll: measure });
-  new ResizeObserver(measure).observe(document.documentElement);
-}
+/** The height of the page, whenever it changes. */
+export const watch = () => new ResizeObserver(measure).observe(document.documentElement);

@@ -1,7 +1,6 @@
-import { eventId } from './ids.js';
 import { quietly } from './guard.js';
-
-const LONGEST_TITLE = 300;
+import { eventId } from './ids.js';
+import { inTab } from './tab.js';
 
 /**
  * The page view that whatever happens now happens on: none on excluded pages, and in manual mode
@@ -12,20 +11,16 @@ export let view;
 
 /** When a call was made that had to wait for the widget. */
 let calledAt = 0;
-let number = 0;
-
-/** @param {typeof view} next */
-export const setView = (next) => (view = next);
 
 /**
  * @param {number} time
  * @param {() => void} work
  */
-export function asOf(time, work) {
+export const asOf = (time, work) => {
   calledAt = time;
   quietly(work);
   calledAt = 0;
-}
+};
 
 /**
  * The data is copied: the host may change what it has handed over before it is sent.
@@ -39,14 +34,23 @@ export const event = (type, data) => ({
   t: calledAt || Date.now(),
   u: view?.u || location.href,
   p: view?.i,
-  q: ++number,
+  q: inTab((tab) => ++tab[1]),
   d: JSON.parse(JSON.stringify(data)),
 });
+
+/**
+ * Ends the page view before.
+ * @param {typeof view} [next]
+ */
+export const show = (next) => {
+  entitle();
+  view = next;
+};
 
 /**
  * Frameworks set the title after they change the address, so it is read as late as possible: when
  * the page view is sent, or when the next one begins.
  */
-export function entitle() {
-  if (view) view.n ??= document.title.slice(0, LONGEST_TITLE);
-}
+export const entitle = () => {
+  if (view) view.n ??= document.title;
+};

@@ -6,14 +6,13 @@ import { settings } from './settings.js';
 
 /** What is no answer, or a secret one: matched against `type autocomplete name id`. */
 const SECRET =
-  /^(hid|file|sub|but|ima|res|sea)|cc-|one-time|pass|pw|card|cvv|cvc|ssn|iban|otp|token|csrf|secret/i;
+  /^(hid|fi|sub|but|ima|res|sea|und)|cc-|one-time|pass|pw|card|cvv|cvc|ssn|iban|otp|token|csrf|secret/i;
 const NO_LEAD = /search|log-?in|sign-?in|checkout|payment/i;
 const PRIVATE = '[data-hr-ignore],[role=search]' + (OPTIONS && settings.private || '');
 const BOX = /check|radio/;
-const MOST_FIELDS = 50;
 const MOST_BYTES = 24e3;
 
-/** Things seen before: shadow roots, forms, and password fields that may show their text now. */
+/** Things seen before: forms, and password fields that may show their text now. */
 export const noted = new WeakSet();
 
 /**
@@ -43,19 +42,19 @@ const isPrivate = (element) =>
  * @param {HTMLFormElement} form
  * @returns {Control[]}
  */
-export function controlsOf(form) {
+export const controlsOf = (form) => {
   let signIn = 0;
   const root = /** @type {ParentNode} */ (form.getRootNode());
-  const controls = /** @type {Control[]} */ ([
-    ...root.querySelectorAll('input:enabled,select:enabled,textarea:enabled'),
-  ]).filter((control) => {
+  const enabled = /** @type {Control[]} */ ([...root.querySelectorAll(':enabled')]);
+  const controls = enabled.filter((control) => {
     const { type, autocomplete, name, id } = control;
-    if (control.form != form) return 0;
-    if (type == 'password' || noted.has(control)) return (signIn = 1) && 0;
     return (
-      nameOf(control) &&
-      !SECRET.test(`${type} ${autocomplete} ${name} ${id}`) &&
-      !isPrivate(control)
+      control.form == form &&
+      !(type == 'password' || noted.has(control)
+        ? (signIn = 1)
+        : !nameOf(control) ||
+          SECRET.test(`${type} ${autocomplete} ${name} ${id}`) ||
+          isPrivate(control))
     );
   });
   // A form with a password and one answer beside it is a sign-in; with more, somebody signs up.
@@ -64,10 +63,10 @@ export function controlsOf(form) {
     (signIn && controls.filter(({ type }) => !BOX.test(type)).length < 2)
     ? []
     : controls;
-}
+};
 
 /** @param {Control} control */
-export const nameOf = ({ name, id }) => name || id;
+export const nameOf = (control) => control.name || control.id;
 
 /**
  * A number of 13 to 19 digits whose last one fits by Luhn's rule. Telephone numbers of that length
@@ -75,28 +74,21 @@ export const nameOf = ({ name, id }) => name || id;
  * @param {string} text
  */
 const holdsCard = (text) =>
-  text
-    .match(/\+?\d([ -]?\d){12,18}/g)
-    ?.some(
-      (number) =>
-        number[0] != '+' &&
-        [...number.replace(/\D/g, '')].reduceRight(
-          (sum, digit, place, { length }) =>
-            sum + +((length - place) % 2 ? digit : '0246813579'[+digit]),
-          0,
-        ) %
-          10 ==
-          0,
-    );
+  text.match(/\+?\d([ -]?\d){12,18}/g)?.some((number) => {
+    if (number[0] == '+') return;
+    const digits = /** @type {any[]} */ ([...number.replace(/\D/g, '')]).reverse();
+    const doubled = '0246813579';
+    return digits.reduce((sum, digit, at) => sum - -(at % 2 ? doubled[digit] : digit), 0) % 10 == 0;
+  });
 
 /**
  * Read once, when the visitor submits; with it a proof of what was agreed to: the boxes ticked, a
  * hash of what they say, and the version of the text as the form tells it.
  * @param {HTMLFormElement} form
  */
-export function answersOf(form) {
-  /** @type {Record<string, any>} */
-  const fields = {};
+export const answersOf = (form) => {
+  // Nothing inherited: a field may be called what the page has put on every object.
+  const fields = /** @type {any} */ ({ __proto__: null });
   /** @type {Record<string, string>} */
   const kinds = {};
   /** @type {string[]} */
@@ -104,26 +96,25 @@ export function answersOf(form) {
   const controls = controlsOf(form);
   let text = '';
   let room = MOST_BYTES;
-  let count = 0;
   for (const control of controls) {
     const { type, checked, labels } = control;
     const name = nameOf(control);
     if (BOX.test(type)) {
       if (!checked) continue;
       ticked.push(name);
-      text += labels?.[0]?.textContent;
+      text += /** @type {any} */ (labels)[0]?.textContent;
     }
     for (const { value } of control.selectedOptions || [control]) {
       if (!value || holdsCard(value)) continue;
       // One character over the limit tells the server that there were more.
       const short = value.slice(0, type == 'textarea' ? 8001 : 1001);
-      if (++count > MOST_FIELDS || (room -= size(name + short)) < 0) break;
+      if ((room -= size(name + short)) < 0) break;
       fields[name] = fields[name] ? [fields[name], short].flat() : short;
       kinds[name] = type == 'text' ? control.autocomplete : type;
     }
   }
   return (
-    count && {
+    room < MOST_BYTES && {
       form: keyOf(form),
       fields,
       kinds,
@@ -131,4 +122,4 @@ export function answersOf(form) {
       fv: hashOf(`${controls.map(nameOf)}`),
     }
   );
-}
+};

@@ -1,11 +1,13 @@
+import { may, SEND } from './consent.js';
 import { view } from './events.js';
 import { answersOf, controlsOf, keyOf, nameOf, noted } from './fields.js';
-import { later, listen, now, quietly } from './guard.js';
-import { record, secure } from './send.js';
+import { later, listen, quietly } from './guard.js';
+import { record } from './send.js';
+import { inTab } from './tab.js';
 
-/** One submission comes as a `submit`, a `formdata`, or both within this time. */
+/** Milliseconds in which one submission comes as a `submit`, a `formdata`, or both. */
 const SAME = 1000;
-/** How long after a click the page may take to collect the form's data. */
+/** Milliseconds that a page may take after a click to collect the form's data. */
 const REACTION = 1000;
 
 /** @type {HTMLFormElement} */
@@ -16,23 +18,41 @@ let clickedAt = -REACTION;
 let collected;
 
 /**
- * The visitor submits: the one moment at which values are read. Whether the page takes over by
- * cancelling the event, and so makes it an attempt, is known only after all of its handlers.
+ * The visitor submits: the one moment at which values are read. A page that takes over, by
+ * cancelling the event, makes it an attempt.
  * @param {any} event
- * @param {HTMLFormElement} form
+ * @param {HTMLFormElement} [form]
  */
-function capture(event, form) {
-  if (!view || (submitted == form && now() - submittedAt < SAME)) return;
-  const answers = answersOf(form);
+export const capture = (event, form = event.target) => {
+  if (!view || (submitted == form && event.timeStamp - submittedAt < SAME)) return;
+  const answers = answersOf(/** @type {HTMLFormElement} */ (form));
   if (!answers) return;
-  submitted = form;
-  submittedAt = now();
-  const { d } = record('form_submit', answers);
+  submitted = /** @type {HTMLFormElement} */ (form);
+  submittedAt = event.timeStamp;
+  const { d, i } = record('form_submit', answers);
+  // One that stands for itself must never be joined to what the tab does later.
+  if (may(SEND)) inTab((tab) => (tab[2] = i));
+  // Asked when it is sent: before all handlers of the page have run, nobody knows.
+  /** @type {any} */ (d).__defineGetter__('attempt', () => +event.defaultPrevented);
+  // Gone, and no other in its place that shows what was wrong.
   later(() => {
-    d.attempt = +event.defaultPrevented;
-    secure();
-  });
-}
+    submitted.isConnected ||
+      [...document.forms].some((one) => keyOf(one) == answers.form) ||
+      confirm(1);
+  }, 5000);
+};
+
+/**
+ * Says of the last submission in this tab, once, that it arrived.
+ * @param {unknown} arrived if not, nothing that comes later will show it
+ */
+export const confirm = (arrived) => {
+  const [of] = inTab((tab) => tab.splice(2));
+  if (of && arrived) record('form_confirm', { of });
+};
+
+/** A page that empties the form has sent it. */
+export const emptied = (/** @type {Event} */ { target }) => confirm(target == submitted);
 
 /**
  * `form.submit()` fires no `submit`, and a host may stop one; `formdata` still comes. But it also
@@ -40,57 +60,43 @@ function capture(event, form) {
  * submitted anything then. So a click on a button must have led to it, or a navigation that
  * carries a form must follow. Listening to `navigate` makes Chromium fire `formdata` once more,
  * therefore only now, and once.
- * @param {Event} event
- * @param {HTMLFormElement} form
+ * @param {any} event
  */
-function collect(event, form) {
-  collected = () => capture(event, form);
-  if (now() - clickedAt < REACTION) collected();
+export const collect = (event) => {
+  const { target } = event;
+  collected = () => capture(event, target);
+  if (event.timeStamp - clickedAt < REACTION) collected();
   else window.navigation?.addEventListener('navigate', navigate, { once: true });
-}
+};
 
 /** @param {{ formData?: unknown }} event */
 const navigate = ({ formData }) => formData && quietly(collected);
 
-/** @param {EventTarget} [root] */
-const hear = (root) =>
-  listen(
-    {
-      submit: (event) => capture(event, event.target),
-      formdata: (event) => collect(event, event.target),
-    },
-    root,
-  );
-
 /**
- * The two events do not leave a shadow root, but focus and clicks do.
+ * Submissions do not leave a shadow root, but focus and clicks do.
  * @param {Event} event
  */
-function touch(event) {
+export const touch = (event) => {
   const path = /** @type {any[]} */ (event.composedPath());
-  for (const root of path)
-    if (root instanceof ShadowRoot && !noted.has(root)) {
-      noted.add(root);
-      hear(root);
-    }
+  for (const root of path) if (root instanceof ShadowRoot) listen(root);
   if (path[0].type == 'password') noted.add(path[0]);
   return path[0];
-}
+};
 
-export function followForms() {
-  hear();
-  listen({
-    focusin: touch,
-    click(event) {
-      if (touch(event).closest('button,a,[role=button],[type=submit],[type=button]'))
-        clickedAt = now();
-    },
-    input(event) {
-      const { form } = touch(event);
-      if (!form || !view || noted.has(form)) return;
-      noted.add(form);
-      const fields = controlsOf(form).map(nameOf);
-      if (fields[0]) record('form_start', { form: keyOf(form), fields });
-    },
-  });
-}
+/** @param {Event} event */
+export const press = (event) => {
+  const button = touch(event).closest('button,a,[role=button],[type=submit],[type=button]');
+  if (!button) return;
+  clickedAt = event.timeStamp;
+  // Whatever is shown next, the visitor has gone there.
+  button.form || confirm(0);
+};
+
+/** @param {Event} event */
+export const start = (event) => {
+  const { form } = touch(event);
+  if (!form || !view || noted.has(form)) return;
+  noted.add(form);
+  const fields = controlsOf(form).map(nameOf);
+  if (fields[0]) record('form_start', { form: keyOf(form), fields });
+};

@@ -1,5 +1,8 @@
-/** The settings of a site: the argument of the function the build wraps round the widget. */
-declare const SETTINGS: Partial<import('./types').Settings>;
+/**
+ * The settings of a site: the argument of the function the build wraps round the widget. In the
+ * build for the default configuration it is the key alone.
+ */
+declare const SETTINGS: any;
 /** The major version of the widget, told with every batch. */
 declare const BUILD: string;
 /** Whether this build can do more than the default configuration needs. */

@@ -1,10 +1,28 @@
 import { quietly } from './guard.js';
-import { settings } from './settings.js';
+import { KEY, settings } from './settings.js';
 
-export const NAME = 'handraise.' + settings.key;
+export const NAME = 'handraise.' + KEY;
+/**
+ * The name under the key before, while the server knows of one. Pages with either tag then share
+ * what they know: it is read here first, and written under both names.
+ */
+export const OLD = OPTIONS && settings.was ? 'handraise.' + settings.was : '';
 
 /** What this page knows by itself: all there is where nothing can or may be stored. */
 let known = '';
+
+/** @param {string} name */
+const read = (name) =>
+  quietly(() => localStorage[name]) ||
+  quietly(() => document.cookie.split(name + '=')[1].split(';')[0]);
+
+/**
+ * Writing throws, too, when the host has used up its quota; a cookie (of 395 days) still fits then.
+ * @param {string} name
+ */
+const write = (name) =>
+  quietly(() => (localStorage[name] = known)) ||
+  quietly(() => (document.cookie = `${name}=${known};path=/;samesite=lax;max-age=34128000`));
 
 /**
  * All that is remembered of a visitor is one short text: what they said about consent, their id,
@@ -12,26 +30,23 @@ let known = '';
  * cookie. Reading either throws in sandboxed frames and where cookies are blocked.
  * @returns {string[]}
  */
-export const recall = () =>
-  (
-    quietly(() => localStorage[NAME]) ||
-    quietly(() => document.cookie.split(NAME + '=')[1].split(';')[0]) ||
-    known
-  ).split('.');
-
-/** What was kept while the site asked nobody: another mode must not go on with it. */
-export function forget() {
-  quietly(() => localStorage.removeItem(NAME));
-  quietly(() => (document.cookie = NAME + '=;path=/;max-age=0'));
-}
+export const recall = () => ((OPTIONS && OLD && read(OLD)) || read(NAME) || known).split('.');
 
 /**
- * Writing throws, too, when the host has used up its quota; a cookie (of 395 days) still fits then.
  * @param {unknown} keep
  * @param {unknown[]} parts
  */
-export function remember(keep, ...parts) {
+export const remember = (keep, ...parts) => {
   known = parts.join('.');
-  if (keep && !quietly(() => (localStorage[NAME] = known)))
-    quietly(() => (document.cookie = `${NAME}=${known};path=/;samesite=lax;max-age=34128000`));
-}
+  if (keep) write(NAME);
+  if (OPTIONS && OLD && keep) write(OLD);
+};
+
+/** What was kept while the site asked nobody: another mode must not go on with it. */
+export const forget = () => {
+  for (const name of [NAME, OLD])
+    if (name && read(name)) {
+      quietly(() => localStorage.removeItem(name));
+      quietly(() => (document.cookie = name + '=;path=/;max-age=0'));
+    }
+};

@@ -1,12 +1,15 @@
 import { leave, restart } from './engagement.js';
-import { entitle, event, setView } from './events.js';
-import { later, listen, quietly } from './guard.js';
+import { event, show } from './events.js';
+import { confirm } from './forms.js';
+import { later, listen } from './guard.js';
 import { enqueue } from './send.js';
 import { settings } from './settings.js';
 
+export const isManual = OPTIONS && settings.manual;
+
 /** What led here: from outside once, afterwards the page view before. */
-let { referrer } = document;
-/** @type {string | undefined} */
+let referrer = document.referrer;
+/** The place of the current page view. @type {string | undefined} */
 let shown;
 
 /** The part of the address whose change makes another page. */
@@ -24,38 +27,35 @@ const place = OPTIONS
  * @param {string} [address]
  * @param {string} [title]
  */
-export function open(restored, address, title) {
+export const open = (restored, address, title) => {
   leave();
-  entitle();
+  show();
   restart();
   shown = place();
-  const { href } = OPTIONS && address ? new URL(address, location.href) : location;
-  const u = OPTIONS && settings.hash ? href : href.split('#')[0];
-  /** @type {import('./types').Event_} */
-  const next = {
-    ...event('page_view', {
-      w: innerWidth,
-      sc: screen.width < 768 ? 's' : screen.width < 1280 ? 'm' : 'l',
-      l: navigator.language,
-      z: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      b: restored,
-    }),
-    u,
-    r: referrer,
-    n: OPTIONS ? title : undefined,
-  };
-  referrer = u;
+  const next = event('page_view', {
+    w: innerWidth,
+    sc: 'sml'[/** @type {any} */ (screen.width > 767) + (screen.width > 1279)],
+    l: navigator.language,
+    z: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    b: restored,
+  });
+  if (OPTIONS && address) next.u = new URL(address, location.href).href;
+  if (!OPTIONS || !settings.hash) next.u = next.u.split('#')[0];
+  if (OPTIONS) next.n = title;
+  next.r = referrer;
+  referrer = next.u;
   const excluded = OPTIONS && settings.exclude && RegExp(settings.exclude).test(location.pathname);
-  setView(excluded ? undefined : enqueue(next));
-}
+  show(excluded ? undefined : enqueue(next));
+  confirm(next.u.split('?')[0] != next.r.split('?')[0]);
+};
 
 /**
  * Waits out routers that replace and push for one navigation, and others that change the address
  * once more in the same task.
  */
-const look = () =>
+export const look = () =>
   later(() => {
-    if (place() != shown) open();
+    if (shown && place() != shown && !isManual) open();
   });
 
 /**
@@ -63,16 +63,14 @@ const look = () =>
  * happened. Without it the history's own methods have to be wrapped. A host may have frozen them:
  * then its changes are not seen.
  */
-export function followNavigation() {
-  if (window.navigation) return listen({ navigatesuccess: look }, window.navigation);
+export const followNavigation = () => {
+  const { navigation } = window;
+  if (navigation) return listen(navigation);
   for (const method of /** @type {const} */ (['pushState', 'replaceState'])) {
     const original = history[method];
-    quietly(() => {
-      history[method] = function (...change) {
-        original.apply(this, change);
-        look();
-      };
-    });
+    history[method] = (...change) => {
+      original.apply(history, change);
+      look();
+    };
   }
-  listen({ popstate: look });
-}
+};

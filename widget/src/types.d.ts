@@ -1,6 +1,8 @@
 /** Settings, inlined by the server or read from `data-*` attributes (there all are text). */
 export interface Settings {
   key: string;
+  /** The key before this one. */
+  was: string;
   host: string;
   consent: 'on' | 'ask' | 'off';
   gpc: boolean | number | string;
@@ -32,7 +34,7 @@ export interface Event_ {
   /** at */
   t: number;
   /** URL of the page */
-  u?: string;
+  u: string;
   /** referrer */
   r?: string;
   /** title */

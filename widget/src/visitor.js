@@ -1,35 +1,26 @@
-import { answer, mayKeep, signals } from './consent.js';
-import { quietly } from './guard.js';
+import { answer, KEEP, may, signals } from './consent.js';
 import { hashOf, randomId } from './ids.js';
-import { NAME, recall, remember } from './memory.js';
+import { recall, remember } from './memory.js';
 
-/** 1 as long as the visitor id is one that this page had to make, for want of a stored one. */
-let fresh = 0;
-const ownTab = randomId(8);
+/** The visitor id that this page had to make, for want of a stored one. */
+let made = '';
 
 /** A visitor id that is kept, if that is allowed; else one that lives as long as the page. */
-export function visitor() {
-  if (!recall()[1]) {
-    become(randomId(16));
-    fresh = +mayKeep();
-  }
+export const visitor = () => {
+  if (!recall()[1]) become((made = randomId()));
   return recall()[1];
-}
+};
 
 /**
- * @param {string} id
+ * Without an id: somebody new.
+ * @param {string} [id]
  * @param {unknown} [person]
  */
-export function become(id, person) {
-  remember(mayKeep(), answer(), id, person);
-  fresh = 0;
-}
+export const become = (id = randomId(), person) => remember(may(KEEP), answer(), id, person);
 
-export const flags = () => fresh | signals;
-
-/** The tab's id outlives the page. */
-export const tab = () =>
-  (mayKeep() && quietly(() => (sessionStorage[NAME] ||= ownTab))) || ownTab;
+/** Flags of the wire; the first tells the server that it may know a better id, from its cookie. */
+export const flags = () =>
+  +(OPTIONS ? recall()[1] == made && may(KEEP) : recall()[1] == made) | signals;
 
 /**
  * Whom this browser was last identified as is remembered only as a short hash, salted with the
@@ -37,9 +28,9 @@ export const tab = () =>
  * a new visitor, and the history before stays with whom it belongs to.
  * @param {unknown} name
  */
-export function meet(name) {
+export const meet = (name) => {
   const mark = () => hashOf(visitor() + name);
   const [, , person] = recall();
-  if (person && person != mark()) become(randomId(16));
-  remember(mayKeep(), answer(), visitor(), mark());
-}
+  if (person && person != mark()) become();
+  become(visitor(), mark());
+};

@@ -1,0 +1,75 @@
+"""Checklist L: pages with strict policies, and what a site says about where its tag may stand."""
+
+import base64
+import hashlib
+
+import httpx2
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Lab
+from tests.browser.host import Page as Plain
+
+VIOLATIONS = """window.violations = [];
+addEventListener('securitypolicyviolation', (one) => violations.push(one.violatedDirective));"""
+HERE = "{here}"
+POLICIES = {
+    "130": "script-src 'nonce-n1' 'strict-dynamic'; connect-src {here}",
+    "131": "script-src 'nonce-n1'; connect-src {here}",
+    "132": "script-src {here}; connect-src {here}",
+    "133": "style-src 'none'; script-src {here}",
+    "134": "require-trusted-types-for 'script'; trusted-types 'none'",
+    "135": "default-src 'none'; script-src {here}; connect-src {here}",
+}
+
+
+def policed(lab: Lab, headers: dict[str, str]) -> Page:
+    """A page with these headers; nothing is allowed to it by the test itself."""
+    lab.host.tag = f'<script async nonce="n1" src="{lab.script}"></script>'
+    lab.host.page("/", "<h1>page</h1>", headers=headers)
+    lab.context.add_init_script(VIOLATIONS)
+    page = lab.new_page()
+    page.goto(lab.host.origin)
+    return page
+
+
+@pytest.mark.parametrize("number", POLICIES)
+def test_130_131_132_133_134_135_a_strict_policy_is_kept(lab: Lab, number: str) -> None:
+    policy = POLICIES[number].replace(HERE, lab.tracker.base)
+    page = policed(lab, {"Content-Security-Policy": policy})
+    assert len(lab.rows("page_view")) == 1
+    assert page.evaluate("violations") == []
+
+
+def test_136_a_page_that_embeds_only_what_agrees_may_embed_the_widget(lab: Lab) -> None:
+    headers = {
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    page = policed(lab, headers)
+    assert len(lab.rows("page_view")) == 1
+    assert page.evaluate("crossOriginIsolated") is True
+
+
+@pytest.mark.parametrize("genuine", [True, False], ids=["the file", "another file"])
+def test_137_the_plain_file_can_be_pinned_by_its_hash(lab: Lab, genuine: bool) -> None:
+    body = httpx2.get(lab.tracker.base + "/h.js").content + (b"" if genuine else b" ")
+    pin = base64.b64encode(hashlib.sha384(body).digest()).decode()
+    lab.host.pages["/"] = Plain(
+        f'<script src="{lab.tracker.base}/h.js" data-key="{lab.site.keys[0]}"'
+        f' integrity="sha384-{pin}" crossorigin></script><h1>page</h1>'
+    )
+    page = lab.new_page()
+    page.goto(lab.host.origin)
+    assert page.evaluate("!!window.handraise") is genuine
+    assert len(lab.rows("page_view")) == 1 if genuine else lab.requests == []
+
+
+def test_140_a_page_of_another_origin_is_refused_by_name(lab: Lab) -> None:
+    lab.configure(origins=("https://shop.example",))
+    page = lab.new_page()
+    with page.expect_response("**/e") as got:
+        page.goto(lab.host.origin)
+    assert got.value.status == 202
+    assert "origin" in got.value.headers["handraise-dropped"]
+    assert lab.tracker.read(lab.site) == []

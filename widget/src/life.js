@@ -1,0 +1,52 @@
+import { run } from './api.js';
+import { answer, KEEP, may } from './consent.js';
+import { leave, tick, watch } from './engagement.js';
+import { quietly } from './guard.js';
+import { forget, OLD, recall, remember } from './memory.js';
+import { followNavigation, isManual, open } from './page.js';
+import { flush, resume, retry } from './send.js';
+
+/** @typedef {import('./types').Call} Call */
+
+export const stub = window.handraise;
+/** @type {{ push(call: Call): unknown, forEach?(run: (call: Call) => void): void }} */
+let calls = stub?.q || [];
+
+/** What the page calls; until somebody sees the page, calls wait with their times. */
+export const api = (/** @type {[string, ...any[]]} */ ...call) => {
+  calls.push([Date.now(), ...call]);
+};
+api.b = BUILD;
+
+export const depart = () => {
+  leave();
+  flush(1);
+};
+
+/**
+ * Nothing is read, stored or sent before somebody sees the page: a prerendered page or one opened
+ * in a background tab may never be looked at.
+ */
+export const wake = () => {
+  const early = calls;
+  if (early.forEach && !document.prerendering && !document.hidden) {
+    calls = { push: run };
+    if (OPTIONS && !may(KEEP) && !answer()) forget();
+    // From here on also under the new name: after the next rotation the old one is not asked.
+    else if (OPTIONS && OLD) remember(1, ...recall());
+    quietly(resume);
+    // Before the page view, for a refusal among the calls must leave no trace.
+    early.forEach(run);
+    if (!isManual) open();
+    followNavigation();
+    watch();
+  }
+  document.hidden ? depart() : tick();
+};
+
+/** @param {PageTransitionEvent} event */
+export const comeBack = ({ persisted }) => {
+  if (!persisted) return;
+  retry();
+  if (!isManual) open(1);
+};
