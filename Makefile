@@ -11,7 +11,7 @@ run: $(STAMP)  ## serve with embedded SQLite and the demo site
 	$(PY) -m server serve --demo
 
 test: $(STAMP) browser  ## everything: both databases, a real browser, the stories
-	$(PYTEST) -n 2 -m "not browser"
+	HYPOTHESIS_PROFILE=same $(PYTEST) -n 2 -m "not browser"
 	$(PYTEST) -n 2 -m browser  # apart: the browser's driver keeps an event loop of its own running
 
 quick: $(STAMP)  ## SQLite, no browser, under a minute

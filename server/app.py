@@ -1,7 +1,7 @@
 """`create_app(settings)`: the only file that knows everything. Nothing happens at import.
 
 Collect (POST /e)  →  security headers  →  Starlette router: doors, widget, API, pages, health
-writer task · projector task · refusals task · watch over the three
+writer task · projector task · refusals task · teller task · watch over them
 """
 
 import asyncio
@@ -90,11 +90,13 @@ class Handraise:
         clock: Callable[[], int] = now_ms,
         database: Database | None = None,
         on_death: Callable[[], None] = lambda: None,
+        tells: bool = True,
     ) -> None:
         self.settings = settings
         self.folder = Folder(settings.data)
         self.database = database or make_database(settings, self.folder)
         self.on_death = on_death
+        self.tells = tells  # a command that is soon over leaves it to the server
         metrics = Metrics()
         agents = Agents()
         writer = Writer(
@@ -154,11 +156,14 @@ class Handraise:
             ("projector", state.projector.serve),
             ("refusals", self._flush_refusals),
             ("replays", state.replays.serve),
+            ("backtests", state.backtests.serve),
             ("retention", Retention(state.projector).serve),
         ):
             self._begin(name, work)
         await self._rebury()
         self._begin("eraser", state.eraser.serve)
+        if self.tells:
+            self._begin("teller", state.teller.serve)
         state.ready = True
 
     def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -218,6 +223,7 @@ class Handraise:
             state.writer.close()
             await asyncio.gather(writer, return_exceptions=True)
             self._tasks.clear()
+        await state.teller.post.close()
         await self.database.close()
         state.tools.geo.close()
         self.folder.unlock()
@@ -252,9 +258,11 @@ class Handraise:
             raise
 
 
-def create_app(settings: Settings, *, clock: Callable[[], int] = now_ms) -> Handraise:
+def create_app(
+    settings: Settings, *, clock: Callable[[], int] = now_ms, tells: bool = True
+) -> Handraise:
     """The program on these settings; nothing is opened before `start`."""
-    return Handraise(settings, clock=clock)
+    return Handraise(settings, clock=clock, tells=tells)
 
 
 @contextlib.asynccontextmanager

@@ -62,3 +62,20 @@ class Metrics:
         self.long_turns = Counter(
             "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
         )
+        self._tell(registry)
+
+    def _tell(self, registry: CollectorRegistry) -> None:
+        self.told = Counter(
+            "handraise_deliveries",
+            "Attempts to tell a destination: delivered, failed, dead (given up), dropped",
+            ["outcome"],
+            registry=registry,
+        )
+        self.told_waiting = Gauge(
+            "handraise_deliveries_waiting", "Deliveries to be tried again", registry=registry
+        )
+        self.told_lag_seconds = Gauge(
+            "handraise_tell_lag_seconds",
+            "Age of the oldest consequence that a destination was not told yet",
+            registry=registry,
+        )

@@ -49,6 +49,7 @@ class Kind(IntEnum):
     ERASE = 78
     REFUSE = 79
     DISMISS = 80
+    TRAIT = 81
     # Consequences: what the projector decided once.
     STAGE_MOVED = 128
     CROSSED = 129

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = "console"
     metrics_public: bool = False
     drain_s: int = 10
+    tell_exempt: tuple[str, ...] = ()
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_from: str = ""
 
 
 HELP: dict[str, str] = {
@@ -51,9 +58,18 @@ HELP: dict[str, str] = {
     "log_format": "console or json",
     "metrics_public": "serve /metrics to anybody instead of loopback and operators only",
     "drain_s": "seconds a shutdown waits for requests in flight",
+    "tell_exempt": "host:port of webhook receivers inside your network, comma separated",
+    "smtp_host": "mail server for mails about people; empty sends none",
+    "smtp_port": "its port: 587 with starttls, 465 with tls",
+    "smtp_security": "starttls, tls, or none; none takes a password on loopback only",
+    "smtp_user": "user at the mail server; empty signs in as nobody",
+    "smtp_password": "password at the mail server; better in a file: HANDRAISE_SMTP_PASSWORD_FILE",
+    "smtp_from": "sender of mails, such as Handraise <handraise@yoursite.com>",
 }
 
 PREFIX = "HANDRAISE_"
+LISTS = frozenset({"trusted_proxies", "tell_exempt"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _text(environ: Mapping[str, str], name: str) -> str | None:
@@ -79,7 +95,7 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
             continue
         values[field.name] = (
             tuple(part.strip() for part in text.split(",") if part.strip())
-            if field.name == "trusted_proxies"
+            if field.name in LISTS
             else text
         )
     known = {PREFIX + name.upper() for name in HELP}
@@ -95,4 +111,17 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         raise BadRequest(f"a setting does not fit: {error}") from error
     if not 0 <= settings.port <= 65_535 or not 0 <= settings.demo_port <= 65_535:
         raise BadRequest("a port lies between 0 and 65535")
+    _check_mail(settings)
     return settings
+
+
+def _check_mail(settings: Settings) -> None:
+    """Raises `BadRequest` where mail would send a password for all to read."""
+    if not 1 <= settings.smtp_port <= 65_535:
+        raise BadRequest("HANDRAISE_SMTP_PORT lies between 1 and 65535")
+    clear = settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK
+    if clear and (settings.smtp_user or settings.smtp_password):
+        raise BadRequest(
+            "HANDRAISE_SMTP_SECURITY=none would send the mail password in clear:"
+            " use starttls or tls"
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from server.app import Handraise, running
 from server.settings import Settings
@@ -22,6 +23,11 @@ from tests.engines import (
     postgres_version,
     sqlite_place,
 )
+
+# `make quick` looks for new examples each time; `make test` proves a tree, the same way each time.
+settings.register_profile("new", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "new"))
 
 MISSING = "PostgreSQL cannot start here: "
 NOT_RUN = "NOT RUN: "

@@ -116,6 +116,12 @@ class Zelda:
         await self.post(f"{path}/notes", {"text": "Zelda likes windmills"})
         await self.post(f"{path}/tags", {"add": ["vip-zelda"]})
         await self.post(f"{path}/stage", {"stage": "customer"})
+        rows = await self.world.rows(
+            "sessions", "visitor_id", f"person_id = {self.ids[EMAIL][1:]} AND visitor_id > 0"
+        )
+        for word in ("internal", "human"):  # the first one is not in force any more
+            said = {"class": word, "reason": f"Zelda is {word}"}
+            await self.post(f"/visitors/v{min(rows)[0]}/classify", said)
         await self.post(f"/people/{self.ids['carl@stays.example']}/notes", {"text": "Carl is kind"})
 
     @property

@@ -14,10 +14,14 @@ from server.ingest.payload import decode, write_id
 from server.ingest.pipeline import Arrival, Tools, read_batch
 from server.metrics import Metrics
 from server.model import Door, FormRule, Site, SiteSettings
+from server.project.batch import Batch
+from server.project.identity import resolve
 from server.project.projector import Projector
+from server.project.registry import decision_of
 from server.project.replay import Replay, Replays
 from server.project.rules import Ruleset, encode
-from server.storage import rulesets, sites
+from server.project.site_projector import SiteProjector
+from server.storage import entries, rulesets, sites
 from server.storage.database import Database, Query, Row, Script
 from server.storage.writer import Writer
 from server.web.publishing import publish
@@ -192,6 +196,32 @@ class World:
         await self.replays().run(replay)
         assert (replay.state, replay.detail) == ("done", "")
         assert replay.samples == {}
+        assert await self.identities() == await self.claims()
+
+    async def identities(self) -> set[Row]:
+        """Who made which claim, from all claims and decisions of the log at one time: the projector
+        reads only those that are connected with what is new."""
+        site_id = self.site.site_id
+        one = SiteProjector(self.site, self.database, self.writer, AGENTS, lambda: self.now)
+        async with self.database.snapshot() as reader:
+            await one._begin(reader)
+            found = await entries.after(reader, site_id, 0, 1_000_000)
+            await one.lookup.prepare(reader, found)
+        if not found:
+            return set()
+        seen = one.lookup.see_all([entry for entry in found if _readable(entry.data)])
+        claims = [claim for each in seen if (claim := one.rules.claim_of(each)) is not None]
+        decisions = {d.seq: d for said in Batch(found).said if (d := decision_of(said)) is not None}
+        identity = resolve(claims, decisions.values())
+        return {
+            (seq, ruling.person_id, int(ruling.state), int(ruling.level))
+            for seq, ruling in identity.rulings.items()
+        }
+
+    async def claims(self) -> set[Row]:
+        """The same as the tables have it."""
+        gen = f"site_id = {self.site.site_id} AND gen = {self.site.generation}"
+        return set(await self.rows("claims", "seq, person_id, state, level", gen))
 
     async def rows(self, table: str, columns: str, where: str = "site_id = 1") -> list[Row]:
         return await self.database.fetch(
@@ -223,17 +253,29 @@ class World:
         return found
 
 
+def _readable(data: str | None) -> bool:
+    """Not so where a test has put something into the log that nobody can project."""
+    try:
+        return not data or isinstance(json.loads(data), dict)
+    except ValueError:
+        return False
+
+
 @asynccontextmanager
 async def tracking(
-    database: Database, settings: SiteSettings = SETTINGS, *, check: bool = True
+    database: Database, settings: SiteSettings = SETTINGS, *, check: bool = True, made: bool = False
 ) -> AsyncIterator[World]:
-    """A world with its writer running; at the end its tables are checked against its log."""
+    """A world with its writer running; at the end its tables are checked against its log. `made`:
+    the site is there already."""
     world = World(database, settings)
     writing = asyncio.create_task(world.writer.serve())
     try:
-        world.site = await world.writer.run(
-            lambda: sites.add("Acme", "k1", "secret", settings, NOON)
-        )
+        if made:
+            await world.reload()
+        else:
+            world.site = await world.writer.run(
+                lambda: sites.add("Acme", "k1", "secret", settings, NOON)
+            )
         yield world
         if check:
             await world.verify()

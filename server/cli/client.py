@@ -59,7 +59,7 @@ async def connected(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
         ) as client:
             yield client
         return
-    async with running(create_app(settings)) as app:
+    async with running(create_app(settings, tells=False)) as app:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
         app.state.base_url = app.state.base_url or f"http://{host}:{settings.port}"
         transport = httpx2.ASGITransport(app=Operator(app.asgi))

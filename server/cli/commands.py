@@ -10,7 +10,7 @@ import click
 
 from server import __version__
 from server.app import Folder
-from server.cli import care, decisions, erase, reading, replays, sites
+from server.cli import care, decisions, destinations, erase, reading, replays, rules, sites
 from server.cli.client import answers, call, connected, the_site
 from server.cli.console import run
 from server.cli.demo import Connection, demo_command
@@ -77,7 +77,9 @@ for command in (
     *(care.migrate, care.backup, care.restore, care.doctor),
     *(replays.rebuild, replays.verify),
     *decisions.COMMANDS,
+    rules.rules,
     *(erase.erase, erase.export_person),
+    destinations.destination,
     demo_command(connect_demo),
 ):
     cli.add_command(command)

@@ -24,6 +24,11 @@ def person(found: dict[str, Any]) -> str:
     ]
     if found["tags"]:
         lines.append(f"  tags: {printable(', '.join(found['tags']), 200)}")
+    lines += [
+        f"  {printable(one['name'])}: {printable(one['value'])} (by hand)"
+        for one in found["trait_sources"]
+        if one["level"] == "decided"
+    ]
     if found["owner"]:
         lines.append(f"  owner: {printable(found['owner'])}")
     if found["do_not_contact"]:

@@ -3,6 +3,7 @@
 WHO is an id (p57) or an e-mail. Every decision is in the site's log, with its author.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -167,6 +168,47 @@ def note(
 @command()
 @click.argument("who")
 @click.argument("name")
+@click.argument("value", required=False)
+@click.option("--take-back", is_flag=True, help="forget what was given by hand")
+@click.option("--text", "as_text", is_flag=True, help="VALUE is a text, also where it is a number")
+def trait(
+    settings: Settings,
+    /,
+    site: str | None,
+    who: str,
+    name: str,
+    value: str | None,
+    take_back: bool,
+    as_text: bool,
+    as_json: bool,
+) -> None:
+    """NAME of WHO is VALUE, such as `trait ann@brew.example budget 50k`.
+
+    It outweighs what forms say. A number, true and false are taken as such.
+    """
+    if (value is None) is not take_back:
+        raise click.UsageError("give either a VALUE or --take-back")
+    given = value if value is None or as_text else _plain(value)
+    path = "/people/{who}/traits"
+    _told(run(ask(settings, site, "PUT", path, who, json={name: given})), as_json)
+
+
+def _plain(text: str) -> str | int | float | bool:
+    """A number, true or false; else the text."""
+    if text in {"true", "false"}:
+        return text == "true"
+    for kind in (int, float):
+        try:
+            number = kind(text)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else text
+    return text
+
+
+@command()
+@click.argument("who")
+@click.argument("name")
 def owner(settings: Settings, /, site: str | None, who: str, name: str, as_json: bool) -> None:
     """NAME looks after WHO; an empty name is nobody."""
     path = "/people/{who}/owner"
@@ -246,4 +288,7 @@ for _action, _help in (
 ):
     conflicts.add_command(_conflict_command(_action, _help))
 
-COMMANDS = (merge, split, vouch, stage, tag, note, owner, do_not_contact, classify, conflicts)
+COMMANDS = (
+    *(merge, split, vouch, stage, tag, note, trait),
+    *(owner, do_not_contact, classify, conflicts),
+)

@@ -30,7 +30,15 @@ def people(settings: Settings, /, site: str | None, as_json: bool, **query: Any)
             return await call(client, "GET", f"/api/v1/sites/{found['id']}/people", params=params)
 
     found = run(work())
-    show(found, as_json, tables.people(found["items"]))
+    show(found, as_json, tables.people(found["items"]) + rescoring(found))
+
+
+def rescoring(found: dict[str, Any]) -> str:
+    """A last line where not everybody is scored by the newest rules."""
+    share = found.get("rescoring")
+    if share is None:
+        return ""
+    return f"\nrescoring {share * 100:.0f} %: until then some scores are those of the rules before"
 
 
 @click.command()

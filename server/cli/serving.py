@@ -119,8 +119,8 @@ async def serve(settings: Settings, *, demo: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    app = Handraise(settings, on_death=on_death)  # what is wrong with the settings is said first
     listener = listen(settings.host, settings.port)
-    app = Handraise(settings, on_death=on_death)
     try:
         await app.start()
         warm_up()

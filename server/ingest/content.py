@@ -164,7 +164,7 @@ def _form_traits(read: FormData) -> dict[str, str]:
         "company": read.company,
         "title": read.title,
     }
-    return {key: value for key, value in traits.items() if value}
+    return {key: value for key, value in traits.items() if value} | read.qualifying
 
 
 def _consent_proof(consent: dict[str, Any]) -> dict[str, Any]:

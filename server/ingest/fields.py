@@ -24,6 +24,7 @@ from server.ingest.meanings import (
     is_message,
     is_private_field,
     meaning_of,
+    qualifying,
 )
 from server.ingest.private import MASK, clean_line, clean_text, has_card, mask_cards, vocabulary
 from server.model import FormRule
@@ -41,9 +42,9 @@ _SALUTATIONS = vocabulary("mr mrs ms miss mx dr prof herr frau mme mlle m monsie
 class FormData(msgspec.Struct, frozen=True, kw_only=True):
     """A submission as it is stored. Contact values are as typed: nothing is normalised yet.
 
-    `traits` are the other short fields of an allowed form; `masked` names the fields dropped as
-    private or denied, `left_out` those that wait until the owner allows the form; `cut` says that
-    something was shortened or did not fit.
+    `traits` are the other short fields of an allowed form; `qualifying` is what BANT and MEDDIC
+    ask for; `masked` names the fields dropped as private or denied, `left_out` those that wait
+    until the owner allows the form; `cut` says that something was shortened or did not fit.
     """
 
     fields: dict[str, str | list[str]]
@@ -56,6 +57,7 @@ class FormData(msgspec.Struct, frozen=True, kw_only=True):
     company: str = ""
     title: str = ""
     traits: dict[str, str] = {}
+    qualifying: dict[str, str] = {}
     cut: bool = False
     masked: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ def read_form(
             if not field.meaning and not field.long and isinstance(field.value, str)
             if field.name in stored
         },
+        qualifying=_qualifying(kept) if allowed else {},
         cut=cut or len(fields) > _MAX_READ or any(field.cut for field in kept),
         masked=tuple(masked),
         left_out=() if allowed else tuple(f.name for f in found if f.meaning not in CONTACT),
@@ -208,6 +211,16 @@ def _people(fields: list[_Field]) -> dict[str, str]:
         found[FIRST] = found.pop(NAME)
     keys = (EMAIL, PHONE, NAME, FIRST, LAST, COMPANY, TITLE, USER_ID)
     return {key: found[key] for key in keys if key in found}
+
+
+def _qualifying(fields: list[_Field]) -> dict[str, str]:
+    """BANT and MEDDIC by the names of the fields; several values as one text, the first of each."""
+    found: dict[str, str] = {}
+    for field in fields:
+        name = "" if field.meaning else qualifying(field.name)
+        if name:
+            found.setdefault(name, ", ".join(_parts(field.value))[:MAX_VALUE])
+    return found
 
 
 def read_traits(traits: Mapping[str, object]) -> dict[str, str | int | float | bool]:

@@ -61,6 +61,47 @@ _MEANINGS = {
     )
     for word in words.split()
 }
+#: What qualifies a lead, by BANT and MEDDIC. `need` and `identify_pain` are close, and both named.
+_QUALIFYING = {
+    word: meaning
+    for meaning, words in (
+        (
+            "budget",
+            "budget budgetrange estimatedbudget projectbudget availablebudget budgetrahmen "
+            "presupuesto orcamento begroting budzet",
+        ),
+        (
+            "authority",
+            "authority decisionmaker areyouthedecisionmaker buyingrole entscheider "
+            "entscheidungstrager decideur decisor decisore beslisser",
+        ),
+        ("need", "need needs bedarf besoin besoins necesidad necesidades necessidade behoefte"),
+        (
+            "timeframe",
+            "timeframe timeline timescale timing projectstart startdate purchasetimeframe "
+            "zeitrahmen zeitplan startzeitpunkt delai echeance plazo prazo tempistica "
+            "tempistiche termijn",
+        ),
+        ("metrics", "metrics kpi kpis successmetrics kennzahlen indicateurs"),
+        ("economic_buyer", "economicbuyer budgetowner budgetholder budgetverantwortlicher"),
+        (
+            "decision_criteria",
+            "decisioncriteria criteria buyingcriteria entscheidungskriterien kriterien",
+        ),
+        (
+            "decision_process",
+            "decisionprocess buyingprocess purchaseprocess purchasingprocess entscheidungsprozess "
+            "kaufprozess",
+        ),
+        (
+            "identify_pain",
+            "identifypain pain pains painpoint painpoints challenge challenges biggestchallenge "
+            "mainchallenge herausforderung herausforderungen",
+        ),
+        ("champion", "champion internalchampion sponsor internalsponsor"),
+    )
+    for word in words.split()
+}
 _EMAIL_WORDS = vocabulary("email mail emailaddress mailaddress courriel correo mailadresse epost")
 _EMAIL_ENDS = ("email", "emailaddress", "emailadresse")
 _PHONE_WORDS = vocabulary(
@@ -112,6 +153,14 @@ def meaning_of(name: str, kind: str) -> str:
     if not _PHONE_WORDS.isdisjoint(words):
         return PHONE
     return _MEANINGS.get("".join(word for word in words if word not in _NOISE), "")
+
+
+@lru_cache(maxsize=2_048)
+def qualifying(name: str) -> str:
+    """Which BANT or MEDDIC trait a field of this name gives, or empty. Names ≤ 100 characters."""
+    words = words_of(name)
+    plain = _QUALIFYING.get("".join(words), "")
+    return plain or _QUALIFYING.get("".join(word for word in words if word not in _NOISE), "")
 
 
 @lru_cache(maxsize=2_048)

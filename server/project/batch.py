@@ -11,7 +11,7 @@ from server.project.standing import Told, read
 from server.storage.entries import Entry
 
 #: What changes who a person is, or what a person was told: everything said is read again.
-REHEARD = IDENTITY | {Kind.RETRACTED, Kind.DISMISS}
+REHEARD = IDENTITY | {Kind.RETRACTED, Kind.DISMISS, Kind.TRAIT}
 #: The kinds of events that may be claims.
 CLAIMING = frozenset({Kind.FORM_SUBMIT, Kind.IDENTIFY, Kind.FORM_CONFIRM, Kind.EMAIL_CLICK})
 #: After these, what was told may never have been so.

@@ -6,6 +6,8 @@ half-lives), and a quiet subject need not be rescored every night for years.
 """
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -18,6 +20,7 @@ FULL = 1_000_000
 _STEP = 1_000
 _BITS = 60
 _DIGITS = 24
+MOST_KNOWN = 4_096  # ages remembered of one decay
 
 
 class Decay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -29,47 +32,60 @@ class Decay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     percent: Annotated[int, number(0, 100, "For `linear`: of the full points.")] = 0
 
 
-class Curve(msgspec.Struct, frozen=True):
-    """A decay as a table. `factors[age]` holds from 00:00 UTC of that age on, zero after the last;
-    `changes[age]` is the first later age with another factor. No table means for ever in full."""
+class Curve:
+    """A decay asked by age. Only what was asked is worked out: a table of a half-life of ten years
+    would have 36,000 rows, and a ruleset may have 500 of them."""
 
-    factors: tuple[int, ...] = ()
-    changes: tuple[int, ...] = ()
+    __slots__ = ("_factor", "_known", "ends")
 
-    @property
-    def ends(self) -> int | None:
-        """The age in days at which nothing is left, or None."""
-        return len(self.factors) or None
+    def __init__(self, factor: Callable[[int], int], ends: int | None) -> None:
+        self.ends = ends  # the age in days at which nothing is left, or None
+        self._factor = factor
+        self._known: dict[int, tuple[int, int]] = {}
+
+    def at(self, age: int) -> tuple[int, int]:
+        """The factor from 00:00 UTC of an age on that is below `ends`, and the first later age with
+        another one."""
+        found = self._known.get(age)
+        if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            factor = self._factor(age)
+            found = self._known[age] = (factor, self._change(age, factor))
+        return found
+
+    def _change(self, age: int, factor: int) -> int:
+        """By leaps, then by halves: factors never rise."""
+        end, step = self.ends or 0, 1
+        while age + step < end and self._factor(age + step) == factor:
+            step *= 2
+        later = range(age + step // 2 + 1, min(age + step, end) + 1)
+        other = lambda one: one >= end or self._factor(one) < factor  # noqa: E731
+        return later[bisect_left(later, True, key=other)]
 
 
 @lru_cache(maxsize=1024)
 def curve(decay: Decay) -> Curve:
-    """The table of a decay, made once."""
+    """What a decay is at each age."""
     if decay.kind == "none":
-        return Curve()
+        return Curve(lambda _: FULL, None)
     days = min(max(decay.days, 1), MOST_DAYS)
     if decay.kind == "window":
-        factors = [FULL] * days
-    elif decay.kind == "half_life":
-        factors = _half_life(days)
-    else:
-        lost = range(0, 100, min(max(decay.percent, 1), 100))
-        factors = [FULL - percent * FULL // 100 for percent in lost for _ in range(days)]
-    return Curve(tuple(factors), _changes(factors))
+        return Curve(lambda _: FULL, days)
+    if decay.kind == "half_life":
+        ages = range(days * 11)
+        end = bisect_left(ages, True, key=lambda age: not _half_life(days, age))
+        return Curve(lambda age: _half_life(days, age), end)
+    percent = min(max(decay.percent, 1), 100)
+    steps = len(range(0, 100, percent))
+    return Curve(lambda age: FULL - age // days * percent * FULL // 100, steps * days)
 
 
-def _half_life(days: int) -> list[int]:
-    """`2 ** (-age / days)`, cut to thousandths, until it is nothing."""
-    fractions = [_power_of_half((age << _DIGITS) // days) for age in range(days)]
-    factors: list[int] = []
-    halvings = 0
-    while True:
-        for fraction in fractions:
-            factor = ((fraction >> halvings) * (FULL // _STEP) >> _BITS) * _STEP
-            if not factor:
-                return factors
-            factors.append(factor)
-        halvings += 1
+def _half_life(days: int, age: int) -> int:
+    """`2 ** (-age / days)`, cut to thousandths."""
+    halvings, rest = divmod(age, days)
+    fraction = _power_of_half((rest << _DIGITS) // days) >> halvings
+    return (fraction * (FULL // _STEP) >> _BITS) * _STEP
 
 
 @lru_cache(maxsize=1)
@@ -88,11 +104,3 @@ def _power_of_half(exponent: int) -> int:
         if exponent >> (_DIGITS - place) & 1:
             power = power * root >> _BITS
     return power
-
-
-def _changes(factors: list[int]) -> tuple[int, ...]:
-    changes = [len(factors)] * len(factors)
-    for age in range(len(factors) - 2, -1, -1):
-        same = factors[age] == factors[age + 1]
-        changes[age] = changes[age + 1] if same else age + 1
-    return tuple(changes)

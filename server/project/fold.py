@@ -276,12 +276,14 @@ class Fold:
     def _put_signals(self, session: Session) -> None:
         left = session.signals.pending()
         found = (tuple(session.hits), left)
+        if session.alone and not session.person_id:
+            left, found = (), ((), ())  # refused: it says nothing of anybody
         if session.told == found:
             return
         told, waiting = map(set, session.told)
-        if waiting == set(left) and told == set(session.hits):
+        if waiting == set(left) and told == set(found[0]):
             return
-        undone = waiting != set(left) or not told <= set(session.hits)
+        undone = waiting != set(left) or not told <= set(found[0])
         if undone and (told or waiting):  # taken back, or other rules
             self.changes.drop(derived.SIGNALS, "session_id = $3", session.session_id)
         session.told = found

@@ -47,16 +47,14 @@ def resolve(claims: Iterable[Claim], decisions: Iterable[Decision] = ()) -> Iden
     return _Answer(fold, ordered, heard).identity()
 
 
-#: Stands for persons of whom no claim is left.
-NOBODYS = -1
-
-
-def _lowest(groups: dict[int, int]) -> dict[int, int]:
-    """The lowest member of each group, given the group of each member."""
-    found: dict[int, int] = {}
+def _lowest(groups: dict[int, int], own: dict[int, int]) -> dict[int, int]:
+    """The lowest member of each group, given the group of each member: of those that are there by
+    their `own` group, if any is."""
+    found: dict[int, tuple[bool, int]] = {}
     for member, group in groups.items():
-        found[group] = min(member, found.get(group, member))
-    return found
+        rank = (own.get(member) != group, member)
+        found[group] = min(rank, found.get(group, rank))
+    return {group: member for group, (_, member) in found.items()}
 
 
 class _Answer:
@@ -116,17 +114,23 @@ class _Answer:
         if base is None:
             return
         held = self.held.get(decision.identifier)
-        at, seq = (held.at, held.seq) if held is not None else (0, decision.claim)
+        at, seq = held.at if held is not None else 0, decision.claim
         if held is not None and self._same(held.person_id, base):
             base = held.person_id
         self.held[decision.identifier] = Owned(base, Level.DECIDED, at, seq)
         self.verified.add(decision.identifier)
 
     def identity(self) -> Identity:
+        final = self.merged.find
         bases = {c.seq: base for c in self.claims if (base := self._base_of(c)) is not None}
-        # A verified identifier may have taken the claim that gave a person its number.
-        self.numbers = _lowest({seq: self.merged.find(base) for seq, base in bases.items()})
-        labels = _lowest(bases)
+        # A verified identifier may have taken the claim that gave a person its number. It does not
+        # give it to whoever has it now, as long as they have claims of their own.
+        own = {c.seq: self.names[p] for c in self.claims if (p := self._named(c)) is not None}
+        self.numbers = _lowest(
+            {seq: final(base) for seq, base in bases.items()},
+            {seq: final(base) for seq, base in own.items()},
+        )
+        labels = _lowest(bases, own)
         owners = {
             i: one._replace(person_id=self._number(one.person_id)) for i, one in self.held.items()
         }
@@ -141,8 +145,8 @@ class _Answer:
         return Identity(rulings, owners, self._conflicts(rulings), named)
 
     def _number(self, base: int) -> int:
-        """The number of whoever a base is part of; that of nobody where no claim is left."""
-        return self.numbers.get(self.merged.find(base), NOBODYS)
+        """The number of whoever a base is part of; 0 where no claim is left."""
+        return self.numbers.get(self.merged.find(base), 0)
 
     def _base_of(self, claim: Claim) -> int | None:
         """Whose a claim is before merges: a verified identifier takes those that have no other."""
@@ -196,6 +200,7 @@ class _Answer:
         for claim, kind, person, other, evidence in self.fold.conflicts:
             mine = rulings[claim.seq].person_id
             theirs = self._number(self.names[self.fold.unions.find(other)]) if other >= 0 else 0
+            gone = other >= 0 and not theirs
             where: object = evidence.get("value")
             if kind == "quarantined":
                 where = claim.visitor_id or -claim.seq
@@ -203,7 +208,7 @@ class _Answer:
                 where = claim.seq
             again = (kind, mine, theirs, where)
             ended = self._ended(kind, person, evidence, rulings[claim.seq])
-            if mine == theirs or theirs not in alive or ended or again in seen:
+            if mine == theirs or gone or theirs not in alive or ended or again in seen:
                 continue
             seen.add(again)
             ids = [[given.identifier.type, given.identifier.value] for given in claim.ids]

@@ -162,6 +162,8 @@ class Judge:
         for mark in marks:
             if mark.key not in known:
                 hits = [part.hits for part in person.parts.values()]
-                found = first_reached(self.ruleset, hits, person.facts(), mark.points)
+                found = first_reached(
+                    self.ruleset, hits, person.facts(), mark.points, until=self.now
+                )
                 known[mark.key] = found is not None
         return any(known[mark.key] for mark in marks)

@@ -4,7 +4,7 @@ entries behind the cursor → events by visitor, decisions, consequences → who
 to go on with, and those to fold anew → everybody concerned
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from server.model import Class, Flag, Kind
@@ -13,7 +13,7 @@ from server.project.fold import Fold, History
 from server.project.histories import Histories
 from server.project.lookup import Lookup
 from server.project.people import Population
-from server.project.registry import Registry, Settled, ruling_of
+from server.project.registry import Registry, See, Settled, ruling_of
 from server.project.rows import owner_of
 from server.project.rulings import State
 from server.project.seen import Seen
@@ -27,6 +27,9 @@ from server.storage import identities as names
 from server.storage import people as rows
 from server.storage.database import Reader
 from server.storage.entries import Entry
+
+#: What stands for no class: that of accept.
+AS_ACCEPTED = -1
 
 
 class Loaded(NamedTuple):
@@ -64,7 +67,7 @@ class Loader:
         fold: Fold,
         found: Sequence[Entry],
         cursor: int,
-        see: Callable[[Iterator[Seen]], Awaitable[list[Seen]]],
+        see: See,
     ) -> Loaded:
         """Everything about the entries `found`, which follow `cursor`."""
         self.people.rulings = {}
@@ -82,7 +85,7 @@ class Loader:
         batch = Batch(found)
         anew = await self._reclassify(reader, fold, batch)
         batch.see(await see(self.lookup.see_all(found)))
-        settled, lone = await self._settle(reader, fold, batch, anew)
+        settled, lone = await self._settle(reader, fold, batch, anew, see)
         again: dict[int, History] = {}
         late = await self._late(reader, batch, cursor, anew)
         for visitor_id in sorted(late - anew):
@@ -125,13 +128,11 @@ class Loader:
         for entry, one in batch.classified:
             kind, target = (1, one.event) if one.event else (0, one.visitor)
             known = self.lookup.classes.events if kind else self.lookup.classes.visitors
+            known.pop(target, None)
             if one.class_:
                 known[target] = Class[one.class_.upper()]
-                row = (kind, target, int(known[target]), entry.seq)
-                fold.changes.put(derived.CLASSES, row)
-            else:
-                known.pop(target, None)
-                fold.changes.remove(derived.CLASSES, (kind, target))
+            row = (kind, target, entry.seq, int(known.get(target, AS_ACCEPTED)))
+            fold.changes.put(derived.CLASSES, row)
             if kind:
                 found = await entries.by_seq(reader, self.site_id, [target])
                 target = found[target].visitor_id or 0 if target in found else 0
@@ -143,7 +144,7 @@ class Loader:
         return anew - {0}
 
     async def _settle(
-        self, reader: Reader, fold: Fold, batch: Batch, anew: set[int]
+        self, reader: Reader, fold: Fold, batch: Batch, anew: set[int], see: See
     ) -> tuple[Settled | None, list[entries.Placed]]:
         """Who is who now. Visitors with a claim that is another's now are folded anew; claims of
         nobody's browser are returned."""
@@ -161,9 +162,9 @@ class Loader:
         if not (fresh or said or gone):
             return None, []
         registry = Registry(self.site_id, self.gen, self.lookup, self.rules)
-        await registry.gather(reader, fresh, said, gone)
+        await registry.gather(reader, fresh, said, gone, see)
         registry.hear(batch.said)
-        settled = registry.settle(fold.changes)
+        settled = await registry.settle(fold.changes)
         self.people.rulings.update(settled.identity.rulings)
         anew |= {claim.visitor_id for claim in settled.changed if claim.visitor_id}
         anew |= _doubted_typos(said, settled)

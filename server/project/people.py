@@ -14,7 +14,16 @@ from server.project.scoring import Receipt
 from server.project.sessions import Session
 from server.project.signals import Hit, SessionHits
 from server.project.stages import Standing
-from server.project.standing import Moved, Told, moves_of, reached, standing_of, told, with_move
+from server.project.standing import (
+    Moved,
+    Told,
+    moves_of,
+    reached,
+    standing_of,
+    told,
+    traits_told,
+    with_move,
+)
 from server.storage import derived
 from server.storage import people as rows
 from server.storage.database import Reader, Row
@@ -260,6 +269,8 @@ def _tell(person: Person, facts: _Facts, bases: Mapping[int, int]) -> None:
             for name, value in claim.traits.items():
                 if name != "email":
                     person.learn(name, Trait(value, int(claim.level), claim.at, claim.seq))
+    for one, name, value in traits_told(said):
+        person.learn(name, Trait(value, int(Level.DECIDED), one.at, one.seq))
     person.hear_all(said, bases)
 
 

@@ -84,8 +84,12 @@ class Projector:
         for site in self.sites():
             projector = self.projector_of(site)
             head, before = heads.get(site.site_id, 0), projector.cursor
+            turn = self.turns[site.site_id]
+            waits = turn.locked()
             try:
-                async with self.turns[site.site_id]:
+                async with turn:
+                    if waits:  # a ruleset may have been published in that turn
+                        projector = self._current(projector)
                     count = await projector.advance(self._pause) if head > projector.cursor else 0
                     self.behind |= await self._walk(projector)
             except (Overloaded, Conflict) as error:  # the other sites go on
@@ -105,6 +109,12 @@ class Projector:
         if fault is not None:
             raise fault
         return passed
+
+    def _current(self, known: SiteProjector) -> SiteProjector:
+        """The projector of the same site as it is now."""
+        site_id = known.site.site_id
+        found = next((site for site in self.sites() if site.site_id == site_id), known.site)
+        return self.projector_of(found)
 
     async def _walk(self, projector: SiteProjector) -> bool:
         """One batch of scoring everybody by a ruleset that was published; false at the end."""

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec import inspect
@@ -228,7 +228,10 @@ def _exact(given: Number) -> Decimal | None:
     """The number, None if it is absurdly long, large or small."""
     if len(given.text) > _MOST_DIGITS:
         return None
-    value = Decimal(given.text)
+    try:
+        value = Decimal(given.text)
+    except InvalidOperation:  # an exponent that is no number of this machine
+        return None
     if not value.is_finite():
         return None
     return value if not value or -_MOST_DIGITS < value.adjusted() < _MOST_DIGITS else None

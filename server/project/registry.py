@@ -5,7 +5,8 @@ that somebody merged, are read together with the decisions on them, and the answ
 the tables. What it costs is bounded by what is touched.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,15 +26,19 @@ from server.project.rulings import (
     State,
     Verify,
 )
-from server.project.standing import Told, read
+from server.project.seen import Seen
+from server.project.standing import Told, read, traits_told
 from server.project.visitor import Rules
 from server.storage import derived, entries, people
 from server.storage import identities as rows
 from server.storage.database import Reader, Row
 from server.storage.derived import Changes
 
+See = Callable[[Iterator[Seen]], Awaitable[list[Seen]]]
 IDENTITY = frozenset({Kind.MERGE, Kind.SPLIT, Kind.VERIFY, Kind.RELEASE, Kind.REFUSE})
 ENDING = frozenset({Kind.RELEASE, Kind.REFUSE})
+#: Claims resolved at one go on the event loop: a few milliseconds.
+MOST_AT_ONCE = 200
 #: Conflicts that identity finds; the others are found where visitors are folded.
 FOUND_HERE = frozenset(
     {
@@ -104,10 +109,11 @@ class Registry:
         reader: Reader,
         fresh: Iterable[Claim],
         said: Iterable[Told],
-        known: Iterable[int] = (),
+        known: Iterable[int],
+        see: See,
     ) -> None:
         """Read everything connected with new claims, new entries about persons, and claims of which
-        the log says something else now."""
+        the log says something else now. `see` reads entries in small steps."""
         self.claims.update((claim.seq, claim) for claim in fresh)
         self.said.update(((one.claim, one.seq), one) for one in said)
         seqs = {claim for one in self.said.values() for claim in one.said.named} | set(known)
@@ -118,7 +124,7 @@ class Registry:
             missing = seqs - self.claims.keys()
             found = await self._rows(reader, wanted, missing)
             unknown = sorted({row[0] for row in found} - self.claims.keys())
-            frontier = await self._read(reader, unknown)
+            frontier = await self._read(reader, unknown, see)
             seqs -= missing  # read now, or no claims any more
             seqs |= await self._decisions(reader, sorted({row[0] for row in found}))
         if self.old:
@@ -136,13 +142,13 @@ class Registry:
         return wanted
 
     async def _verifiers(self, reader: Reader, wanted: set[Identifier]) -> set[int]:
-        """The persons to whom somebody gave these identifiers, by the numbers of their claims."""
+        """The claims by which somebody said whose these identifiers are."""
         if not wanted:
             return set()
         values = sorted({identifier.value for identifier in wanted})
         held = await people.identifiers(reader, self.site_id, self.gen, values)
         return {
-            row[2] for row in held if row[3] == Level.DECIDED and Identifier(*row[:2]) in wanted
+            row[5] for row in held if row[3] == Level.DECIDED and Identifier(*row[:2]) in wanted
         }
 
     async def _rows(self, reader: Reader, wanted: set[Identifier], seqs: set[int]) -> list[Row]:
@@ -153,14 +159,14 @@ class Registry:
             self.old.setdefault("claims", {})[row[:2]] = row
         return found
 
-    async def _read(self, reader: Reader, seqs: Sequence[int]) -> set[int]:
+    async def _read(self, reader: Reader, seqs: Sequence[int], see: See) -> set[int]:
         """Claims as their entries make them; those that are none any more only lose their rows."""
         if not seqs:
             return set()
         found = await entries.by_seq(reader, self.site_id, seqs)
         await self.lookup.prepare(reader, found.values())
         read_now = set()
-        for seen in self.lookup.see_all(sorted(found.values())):
+        for seen in await see(self.lookup.see_all(sorted(found.values()))):
             claim = self.rules.claim_of(seen)
             if claim is not None:
                 self.claims[seen.seq] = claim
@@ -180,6 +186,9 @@ class Registry:
         scope = (reader, self.site_id, self.gen)
         persons = sorted({row[7] for row in self.old.get("claims", {}).values() if row[7]})
         names = await rows.identifiers_of(*scope, persons)
+        values = sorted({identifier.value for identifier in self._asked})  # also what is nobody's
+        named = await people.identifiers(*scope, values)
+        names += [row for row in named if Identifier(*row[:2]) in self._asked]
         traits = await rows.traits_of(*scope, persons)
         known = {row[0] for row in self.old.get("claims", {}).values()}
         conflicts = await rows.conflicts_at(*scope, sorted(self.claims.keys() | known))
@@ -195,8 +204,17 @@ class Registry:
 
     # ------------------------------------------------------------ the answer
 
-    def settle(self, changes: Changes) -> Settled:
-        """Resolve, and write what differs from the tables."""
+    async def settle(self, changes: Changes) -> Settled:
+        """Resolve, and write what differs from the tables.
+
+        An address that a flood of visitors gave makes one large set, and computing that at one go
+        would keep everybody waiting: it is left to a thread, which only makes others slower.
+        """
+        if len(self.claims) > MOST_AT_ONCE:
+            return await asyncio.to_thread(self._settle, changes)
+        return self._settle(changes)
+
+    def _settle(self, changes: Changes) -> Settled:
         said = sorted(self.said.values(), key=lambda one: (one.seq, one.claim))
         decisions = {d.seq: d for one in said if (d := decision_of(one)) is not None}
         identity = resolve(self.claims.values(), decisions.values())
@@ -204,7 +222,8 @@ class Registry:
         new = dict(_claim_rows(self.claims, identity))
         changes.replace(derived.CLAIMS, old, new)
         self._put(changes, "identifiers", derived.IDENTIFIERS, _identifier_rows(identity))
-        self._put(changes, "traits", derived.TRAITS, _trait_rows(self.claims, identity))
+        traits = [*_trait_rows(self.claims, identity), *_told_rows(said, identity)]
+        self._put(changes, "traits", derived.TRAITS, traits)
         closed = {(one.claim, one.said.kind) for one in said if one.kind is Kind.DISMISS}
         conflicts = [*_conflict_rows(identity, closed), *_ended_rows(self.claims, said, identity)]
         self._put(changes, "conflicts", derived.CONFLICTS, conflicts)
@@ -271,6 +290,20 @@ def _trait_rows(claims: dict[int, Claim], identity: Identity) -> Iterable[Row]:
                 text = msgspec.json.encode(value).decode()
                 key = (ruling.person_id, name[:200], claim.seq)
                 yield (*key, text, type(value).__name__, int(claim.level), claim.at)
+
+
+def _told_rows(said: Iterable[Told], identity: Identity) -> Iterable[Row]:
+    """Traits that somebody gave by hand."""
+    by_person: dict[int, list[Told]] = {}
+    for one in said:
+        ruling = identity.rulings.get(one.claim)
+        if ruling is not None and ruling.person_id:
+            by_person.setdefault(ruling.person_id, []).append(one)
+    for person_id, mine in by_person.items():
+        for one, name, value in traits_told(mine):
+            text = msgspec.json.encode(value).decode()
+            level = int(Level.DECIDED)
+            yield (person_id, name, one.seq, text, type(value).__name__, level, one.at)
 
 
 def _conflict_rows(identity: Identity, closed: set[tuple[int, str]]) -> Iterable[Row]:

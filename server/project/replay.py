@@ -199,6 +199,7 @@ class Replays:
             # What was decided just now stands in the tables before it is read from the log.
             cursors.add(await entries.head(*scope))
             versions = {(await rows.walk(*scope, one))[0] for one in (site.generation, gen)}
+            versions.add(await generations.ruleset(*scope))
             if len(cursors) > 1 or len(versions) > 1:  # or a ruleset is on its way to everybody
                 return False
             for table in (*TABLES, generations.ROLLUPS):

@@ -19,7 +19,7 @@ from server.project.rules import Ruleset, decode
 from server.project.ruleset_diff import same_matching
 from server.project.seen import Seen
 from server.project.sessions import Session
-from server.project.signals import Hit, SessionHits
+from server.project.signals import SessionHits
 from server.project.stages import Cause
 from server.project.subjects import PERSON, VISITOR, ordered
 from server.project.visitor import Rules
@@ -91,7 +91,7 @@ class Rescoring:
     def restate(
         self, fold: Fold, found: "Read", events: Iterable[tuple[int, Seen]]
     ) -> Iterator[None]:
-        """What the sessions say by the ruleset of now, in steps of one session."""
+        """What the sessions say by the ruleset of now, in steps of one event."""
         by_session: dict[int, list[Seen]] = {}
         for session_id, seen in events:
             by_session.setdefault(session_id, []).append(seen)
@@ -99,7 +99,11 @@ class Rescoring:
         owners = {i: person for person in fold.people.persons.values() for i in person.parts}
         for session_id, row in found.anew.items():
             mine = sorted(by_session.get(session_id, ()), key=lambda seen: seen.key)
-            hits = said(row, mine, self.rules)
+            session = begun(row, mine) if mine else None
+            for seen in mine:
+                take(session, seen, self.rules)
+                yield
+            hits = left(row, session)
             old = {one[:4]: one for one in told.get(session_id, ())}
             new = {one[:4]: one for one in signal_rows(session_id, (hits.hits, hits.pending))}
             fold.changes.replace(derived.SIGNALS, old, new)
@@ -122,25 +126,38 @@ class Read(msgspec.Struct):
 
 def said(row: SessionRow, events: Sequence[Seen], rules: Rules) -> SessionHits:
     """What a session says, from its events in the order of rules: just as they were folded."""
-    hits: tuple[Hit, ...] = ()
-    pending: tuple[Hit, ...] = ()
-    if events:
-        session = Session(events[0], -1)
-        first = next((seen.channel for seen in events if seen.kind is Kind.PAGE_VIEW), "")
-        if row.channel != (session.channel or first):  # it was cut from another session
-            session.source, session.medium = row.source, row.medium
-            session.campaign, session.channel = row.campaign, row.channel
-        for seen in events:
-            form = seen.data.get("form", "") if seen.data else ""
-            session.take(seen, rules.purpose(form) if form else "", rules.matcher)
-        hits, pending = tuple(session.hits), session.signals.pending()
+    session = begun(row, events) if events else None
+    for seen in events:
+        take(session, seen, rules)
+    return left(row, session)
+
+
+def begun(row: SessionRow, events: Sequence[Seen]) -> Session:
+    """The session of a row before its events."""
+    session = Session(events[0], -1)
+    first = next((seen for seen in events if seen.kind is Kind.PAGE_VIEW), events[0])
+    came = events[0] if session.channel else first
+    touch = (row.source, row.medium, row.campaign, row.channel)
+    if touch != (came.source, came.medium, came.campaign, came.channel):  # cut from another
+        session.source, session.medium, session.campaign, session.channel = touch
+    return session
+
+
+def take(session: Session | None, seen: Seen, rules: Rules) -> None:
+    if session is not None:
+        form = seen.data.get("form", "") if seen.data else ""
+        session.take(seen, rules.purpose(form) if form else "", rules.matcher)
+
+
+def left(row: SessionRow, session: Session | None) -> SessionHits:
+    """What a session leaves to the score of its subject."""
     return SessionHits(
         row.session_id,
         row.session_id,
         row.start_at,
         row.end_at,
-        hits,
-        pending,
+        tuple(session.hits) if session is not None else (),
+        session.signals.pending() if session is not None else (),
         visit=row.visitor_id > 0,
     )
 

@@ -96,7 +96,7 @@ def _matching(ruleset: Ruleset) -> dict[str, object]:
 def _within_session(rule: Rule) -> str:
     """How a rule is counted as far as one session decides it; see `signals`."""
     if isinstance(rule.when, FormLeftCondition):
-        return "each" if rule.counted == "each" else "once"
+        return {"each": "each", "once_per_page": "page"}.get(rule.counted, "once")
     words = {"each": "each", "count": "each", "once_per_page": "page", "once_per_day": "day"}
     return words.get(rule.counted, "once")
 

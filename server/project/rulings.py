@@ -24,7 +24,8 @@ class Ruling(NamedTuple):
 
 
 class Owned(NamedTuple):
-    """Whose an identifier is, how well that is known, and the claim that first said so."""
+    """Whose an identifier is (0: of nobody who is left), how well that is known, since when (ms),
+    and the claim that first said so, or by which somebody decided it."""
 
     person_id: int
     level: Level

@@ -189,7 +189,7 @@ def signals_of(receipt: Receipt) -> tuple[str, ...]:
 def _faded(lines: list[Line], rule: Rule, dated: list[Moment], day: int) -> tuple[int, int]:
     """Adds the lines of a rule; returns their sum and the first day on which one changes."""
     fades = curve(rule.decay)
-    factors, changes, points, ends = fades.factors, fades.changes, rule.points, fades.ends
+    points, ends = rule.points, fades.ends
     total, change = 0, NEVER
     for at, seq, _ in dated:
         if ends is None:
@@ -200,10 +200,10 @@ def _faded(lines: list[Line], rule: Rule, dated: list[Moment], day: int) -> tupl
         age = day - began
         if age >= ends:
             continue
-        factor = factors[age]
+        factor, changes = fades.at(age)
         now = points * factor // FULL if points > 0 else -(-points * factor // FULL)
         total += now
-        change = min(change, began + changes[age])
+        change = min(change, began + changes)
         lines.append(Line(rule.key, rule.axis, now, points, factor, at, seq, began + ends))
     return total, change
 

@@ -28,7 +28,7 @@ from server.project.ruleset import DEFAULT, decode
 from server.project.sessions import Zone
 from server.project.signals import Matcher
 from server.project.subjects import PERSON, VISITOR
-from server.project.taking import take
+from server.project.taking import doubt, take
 from server.project.visitor import Rules, Visitor
 from server.storage import derived, entries
 from server.storage import identities as names
@@ -156,6 +156,8 @@ class SiteProjector:
                 await self._rescore(part, pause)
             return await self._advance(pause, until)
         await sliced(take(fold, loaded, self.visitors), pause)
+        if loaded.batch.doubts is not None:
+            await asyncio.to_thread(doubt, fold, loaded)
         await sliced(fold.finish(), pause)
         await self._write(self.cursor, loaded.batch.last, fold.changes)
         self.cursor = loaded.batch.last
@@ -248,6 +250,8 @@ class SiteProjector:
     async def walk(self, pause: Pause) -> bool:
         """Bring the next subjects to the published ruleset; false where all of them are."""
         version = self.ruleset.version
+        if self.cursor >= 0 and self.walked == version:
+            return False
         async with self.database.snapshot() as reader:
             await self._begin(reader)
             if self.walked == version:

@@ -4,7 +4,8 @@ The live projector is ahead of this by the moves it has just decided; reading th
 nothing. A rebuild decides nothing, and comes to the same standing from the entries alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -47,6 +48,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[int, int, str] | None = None
     mql: bool = False
     ruleset: int = 0  # by which version a consequence was decided
+    traits: dict[str, Any] = {}  # what somebody knows of the person
+    back: dict[str, tuple[int, ...]] = {}  # by name: the entries whose word is taken back
     author: str = ""
 
     @property
@@ -124,6 +127,20 @@ def united(one: Standing, other: Standing) -> Standing:
     names = high.moved.keys() | low.moved.keys()
     moved = {name: max(high.moved.get(name, 0), low.moved.get(name, 0)) for name in sorted(names)}
     return replace(high, mql_key=min(keys, default=None), moved=moved)
+
+
+def traits_told(entries: Iterable[Told]) -> Iterator[tuple[Told, str, Any]]:
+    """The traits that somebody gave by hand and nobody took back, each with its entry.
+
+    An entry that takes back names those it means, so the order of entries does not matter, and a
+    person who is split from another has what was said of them alone.
+    """
+    said = [one for one in entries if one.kind is Kind.TRAIT]
+    gone = {(seq, name) for one in said for name, seqs in one.said.back.items() for seq in seqs}
+    for one in said:
+        for name, value in one.said.traits.items():
+            if (one.seq, name) not in gone:
+                yield one, name, value
 
 
 def taken_back(entries: Iterable[Told]) -> set[int]:

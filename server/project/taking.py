@@ -1,6 +1,6 @@
 """What one batch of entries does to the visitors and persons in memory, step by step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from server.model import Kind
 from server.project.batch import Batch
@@ -28,8 +28,7 @@ def take(fold: Fold, loaded: Loaded, visitors: dict[int, Visitor]) -> Iterator[N
     for one in batch.said:
         _hear(fold, settled, one)
     yield from _take_events(fold, loaded, visitors)
-    if settled is not None and batch.doubts is not None:
-        _doubt(fold, settled)
+    _know(fold, batch.said)
 
 
 def _take_events(fold: Fold, loaded: Loaded, visitors: dict[int, Visitor]) -> Iterator[None]:
@@ -72,8 +71,21 @@ def _hear(fold: Fold, settled: Settled | None, one: Told) -> None:
         fold.people.dirty.add(person_id)
 
 
-def _doubt(fold: Fold, settled: Settled) -> None:
-    """What was told of these persons may never have been so."""
+def _know(fold: Fold, said: Iterable[Told]) -> None:
+    """What somebody knows of a person may lift them over a threshold."""
+    for one in said:
+        ruling = fold.people.rulings.get(one.claim) if one.kind is Kind.TRAIT else None
+        person = fold.people.persons.get(ruling.person_id) if ruling is not None else None
+        if person is not None:
+            fold.judge.judge(person, Cause(seq=one.seq, at=one.at, reason="trait"))
+
+
+def doubt(fold: Fold, loaded: Loaded) -> None:
+    """What was told of these persons may never have been so: every moment of their past is asked
+    whether it was, which takes a second for thousands of events."""
+    settled = loaded.settled
+    if settled is None or loaded.batch.doubts is None:
+        return
     rulings = settled.identity.rulings
     said: dict[int, list[Told]] = {}
     for one in settled.said:

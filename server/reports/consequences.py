@@ -20,6 +20,7 @@ ABOUT_PERSONS: dict[str, Kind] = {
     for kind in (
         *(Kind.MERGE, Kind.SPLIT, Kind.VERIFY, Kind.RELEASE, Kind.REFUSE, Kind.SET_STAGE),
         *(Kind.TAG, Kind.NOTE, Kind.OWNER, Kind.DO_NOT_CONTACT, Kind.DISMISS),
+        Kind.TRAIT,
         *(Kind.STAGE_MOVED, Kind.CROSSED, Kind.REARMED, Kind.RETRACTED),
     )
 }
@@ -127,6 +128,8 @@ def words_of(entry: Entry, known: Known) -> dict[str, Any]:
         words |= _note(entry, data, known)
     elif kind is Kind.DO_NOT_CONTACT:
         words |= {"on": data.get("on", True), "reason": data.get("text", "")}
+    elif kind is Kind.TRAIT:
+        words["traits"] = data.get("traits", {}) | dict.fromkeys(data.get("back", ()))
     elif kind is Kind.DISMISS:
         words["conflict"] = f"x{data.get('claim', 0)}-{data.get('kind', '')}"
     return words | {name: data[name] for name in _PLAIN.get(kind, ()) if name in data}

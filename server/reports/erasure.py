@@ -46,6 +46,7 @@ class Cover:
     sessions: dict[int, int] = field(default_factory=dict)  # to their visitors
     identifiers: set[Named] = field(default_factory=set)
     reworded: set[int] = field(default_factory=set)  # claims of others that name the person
+    blanked: set[int] = field(default_factory=set)  # decisions that lose their words, not their say
     related: set[int] = field(default_factory=set)  # claims of others to be judged anew
     others: set[int] = field(default_factory=set)  # persons on the shared visitors
     touched: set[int] = field(default_factory=set)  # visitors to fold anew
@@ -111,7 +112,7 @@ class Covering:
         placed = await self._placed(visitor_id)
         self.cover.whole = {visitor_id}
         self.cover.events = {one.seq for one in placed}
-        self.cover.sessions = {one.session_id: visitor_id for one in placed if one.session_id > 0}
+        await self._visits(visitor_id)
         self._rows = await self._claims_among(placed)
         self.cover.claims = {row[0] for row in self._rows}
         await self._said(0)
@@ -145,6 +146,18 @@ class Covering:
         found = [_Placed._make(row) for row in rows]
         return [one for one in found if self.until.covers(one.seq, one.at)]
 
+    async def _visits(self, visitor_id: int) -> None:
+        """All visits of a visitor that goes whole, also those whose events were thinned."""
+        rows = await self.reader.fetch(
+            "SELECT session_id, start_at FROM sessions WHERE site_id = $1 AND gen = $2"
+            " AND visitor_id = $3",
+            self.site_id,
+            self.gen,
+            visitor_id,
+        )
+        covered = (one for one, start_at in rows if self.until.covers(one, start_at))
+        self.cover.sessions.update((one, visitor_id) for one in covered)
+
     async def _claims_among(self, placed: Iterable[_Placed]) -> list[Row]:
         seqs = [one.seq for one in placed if one.kind in CLAIMING]
         return await identities.claims_at(self.reader, self.site_id, self.gen, seqs)
@@ -157,9 +170,7 @@ class Covering:
             cover.whole.add(visitor_id)
             cover.events.update(one.seq for one in placed)
             self._take(await self._claims_among(placed))
-            cover.sessions.update(
-                (one.session_id, visitor_id) for one in placed if one.session_id > 0
-            )
+            await self._visits(visitor_id)
             return
         cover.shared.add(visitor_id)
         cover.others |= others - {FORGOTTEN}
@@ -230,6 +241,11 @@ class Covering:
     async def _finish(self) -> Cover:
         """Claims of others that name what these claims name: each is judged anew, and those that
         name what is only the person's lose it."""
+        scope = (self.reader, self.site_id, self.gen)
+        visitors = self.cover.whole | self.cover.shared
+        for kind, targets in enumerate((visitors, self.cover.events)):
+            found = await identities.classifying(*scope, kind, sorted(targets))
+            self.cover.blanked |= found - self.cover.said
         self.cover.touched = self.cover.whole | self.cover.shared
         self.cover.touched |= {row[3] for row in self._rows if row[3]}
         named = [Identifier(row[1], row[2]) for row in self._rows]

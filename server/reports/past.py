@@ -14,7 +14,7 @@ from server.project.rules import Ruleset
 from server.project.scoring import Receipt, score, signals_of
 from server.project.subjects import ordered
 from server.reports.consequences import told
-from server.reports.people import identifiers_of, links_of, person
+from server.reports.people import identifiers_of, links_of, person, trait_sources
 from server.reports.receipts import receipt_lines
 from server.reports.shapes import PersonDetail, iso, points
 from server.storage import people as rows
@@ -38,6 +38,7 @@ async def person_at(
         today,
         email=known.email,
         name=known.value("name"),
+        ruleset=ruleset.version,
         level=Level(max(known.identifiers.values(), default=1)).word,
         stage=await _stage(reader, site, person_id, at),
         score=points(receipt.score),
@@ -52,6 +53,7 @@ async def person_at(
         channel=first.channel if first else "",
         signals=list(signals_of(receipt)),
         traits={name: trait.value for name, trait in sorted(known.traits.items())},
+        trait_sources=await trait_sources(reader, site, person_id, at),
         identifiers=[one for one in identifiers if one.at <= iso(at)],
         links=[one for one in links if one.since <= iso(at)],
         receipt=receipt_lines(receipt.lines),

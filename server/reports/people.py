@@ -5,17 +5,19 @@ from typing import NamedTuple
 import msgspec
 
 from server.errors import NotFound
-from server.model import STAGES, Level, Site
+from server.model import STAGES, Kind, Level, Site
 from server.reports import paging
-from server.reports.consequences import merges_of, notes_of
+from server.reports.consequences import merges_of, notes_of, told
 from server.reports.paging import Key, Paging, Where
 from server.reports.receipts import receipt_of
+from server.reports.rulesets import rescoring_share
 from server.reports.shapes import (
     IdentifierRow,
     LinkRow,
     People,
     PersonDetail,
     PersonRow,
+    TraitSource,
     iso,
     points,
 )
@@ -201,11 +203,13 @@ async def people(
             break
     found, more = paging.bound(page.limit, rows_found)
     items = [_item(row) for row in found]
+    share = await rescoring_share(reader, site)
     if not more:
-        return People(items=items, next=None)
+        return People(items=items, next=None, rescoring=share)
     last = found[-1]
     key = {"-score": last[6], "-last_seen": last[12], "email": last[1]}[sort]
-    return People(items=items, next=paging.encode(f"people{sort}", (key, last[0])))
+    following = paging.encode(f"people{sort}", (key, last[0]))
+    return People(items=items, next=following, rescoring=share)
 
 
 def _item(row: Row) -> PersonRow:
@@ -248,8 +252,8 @@ async def merged_into(reader: Reader, site: Site, person_id: int) -> int:
 async def person(reader: Reader, site: Site, person_id: int) -> PersonDetail:
     """A person as of now. Raises `NotFound`."""
     found = await reader.fetch(
-        f"SELECT {_COLUMNS}, p.created_at FROM persons p CROSS JOIN subjects s WHERE {_JOINED}"
-        " AND p.person_id = $3",
+        f"SELECT {_COLUMNS}, p.created_at, s.ruleset FROM persons p CROSS JOIN subjects s"
+        f" WHERE {_JOINED} AND p.person_id = $3",
         site.site_id,
         site.generation,
         person_id,
@@ -258,10 +262,13 @@ async def person(reader: Reader, site: Site, person_id: int) -> PersonDetail:
         raise NotFound("no such person")
     row = found[0]
     item = _item(row)
+    sources = await trait_sources(reader, site, person_id)
     return PersonDetail(
         **{name: getattr(item, name) for name in PersonRow.__struct_fields__},
         created_at=iso(row[21]),
-        traits=await traits_of(reader, site, person_id),
+        ruleset=row[22],
+        traits={one.name: one.value for one in sources},
+        trait_sources=sources,
         identifiers=await identifiers_of(reader, site, person_id),
         links=await links_of(reader, site, person_id),
         receipt=await receipt_of(reader, site, PERSON, person_id),
@@ -302,12 +309,28 @@ async def links_of(reader: Reader, site: Site, person_id: int) -> list[LinkRow]:
     ]
 
 
-async def traits_of(reader: Reader, site: Site, person_id: int) -> dict[str, object]:
-    """The value of each trait that the strongest evidence gives, then the newest."""
+async def trait_sources(
+    reader: Reader, site: Site, person_id: int, until: int = 2**62
+) -> list[TraitSource]:
+    """The value of each trait that the strongest evidence gives, then the newest; nothing that was
+    said after `until` (ms)."""
     found = await rows.traits(reader, site.site_id, site.generation, person_id)
     best: dict[str, tuple[tuple[int, int, int], str]] = {}
     for name, seq, value, _type, level, at in found:
         weight = (level, at, seq)
-        if name not in best or weight > best[name][0]:
+        if at <= until and (name not in best or weight > best[name][0]):
             best[name] = (weight, value)
-    return {name: msgspec.json.decode(value) for name, (_, value) in sorted(best.items())}
+    by_hand = any(weight[0] == Level.DECIDED for weight, _ in best.values())
+    said = await told(reader, site, person_id, [Kind.TRAIT]) if by_hand else []
+    authors = {one.seq: one.said.author for one in said}
+    return [
+        TraitSource(
+            name=name,
+            value=msgspec.json.decode(value),
+            level=Level(level).word,
+            at=iso(at),
+            event=f"e{seq}",
+            author=authors.get(seq, ""),
+        )
+        for name, ((level, at, seq), value) in sorted(best.items())
+    ]

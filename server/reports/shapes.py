@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY = date(1970, 1, 1)
@@ -35,6 +35,8 @@ PersonId = Annotated[str, Meta(pattern="^p[1-9][0-9]*$", examples=["p57"])]
 VisitorId = Annotated[str, Meta(pattern="^v[1-9][0-9]*$", examples=["v12"])]
 SessionId = Annotated[str, Meta(pattern="^s[1-9][0-9]*$", examples=["s33"])]
 EntryId = Annotated[str, Meta(pattern="^e[1-9][0-9]*$", examples=["e91"])]
+_SHARE = "Of scoring everybody by the newest rules; only there while that goes on."
+Share = Annotated[float, Meta(description=_SHARE, examples=[0.62])] | UnsetType
 Next = Annotated[
     str | None, Meta(description="The `cursor` of the next page; null on the last one.")
 ]
@@ -93,6 +95,7 @@ class People(Shape, frozen=True, kw_only=True):
 
     items: list[PersonRow]
     next: Next
+    rescoring: Share = UNSET
 
 
 class IdentifierRow(Shape, frozen=True, kw_only=True):
@@ -152,11 +155,25 @@ class MergeRow(Shape, frozen=True, kw_only=True):
     persons: list[PersonId]
 
 
+class TraitSource(Shape, frozen=True, kw_only=True):
+    """Where the value of a trait comes from: the strongest evidence, then the newest. `decided` was
+    given by hand, by the author; `event` is the entry that gave it."""
+
+    name: str
+    value: Any
+    level: str
+    at: Time
+    event: EntryId
+    author: str
+
+
 class PersonDetail(PersonRow, frozen=True, kw_only=True):
     """A person with everything that is known, and the receipt of the score."""
 
     created_at: Time
+    ruleset: Annotated[int, Meta(description="The version the receipt was made by.")]
     traits: dict[str, Any]
+    trait_sources: list[TraitSource]
     identifiers: list[IdentifierRow]
     links: list[LinkRow]
     receipt: list[ReceiptLine]
@@ -187,11 +204,13 @@ class Visitors(Shape, frozen=True, kw_only=True):
 
     items: list[VisitorRow]
     next: Next
+    rescoring: Share = UNSET
 
 
 class VisitorDetail(VisitorRow, frozen=True, kw_only=True):
     """An anonymous visitor with the receipt of its score."""
 
+    ruleset: Annotated[int, Meta(description="The version the receipt was made by.")]
     receipt: list[ReceiptLine]
 
 
@@ -316,6 +335,7 @@ class Overview(Shape, frozen=True, kw_only=True):
     sources: list[TopRow]
     channels: list[TopRow]
     landings: list[TopRow]
+    rescoring: Share = UNSET
 
 
 # ---------------------------------------------------------------- replays

@@ -8,6 +8,7 @@ from server.reports import paging
 from server.reports.paging import Paging, Where
 from server.reports.people import WINDOW, subject_conditions
 from server.reports.receipts import receipt_of
+from server.reports.rulesets import rescoring_share
 from server.reports.shapes import VisitorDetail, VisitorRow, Visitors, iso, points
 from server.storage.database import Reader, Row
 
@@ -70,11 +71,13 @@ async def visitors(
             break
     found, more = paging.bound(page.limit, rows)
     items = [_item(row) for row in found]
+    share = await rescoring_share(reader, site)
     if not more:
-        return Visitors(items=items, next=None)
+        return Visitors(items=items, next=None, rescoring=share)
     last = found[-1]
     key = last[1] if sort == "-score" else last[5]
-    return Visitors(items=items, next=paging.encode(f"visitors{sort}", (key, last[0])))
+    following = paging.encode(f"visitors{sort}", (key, last[0]))
+    return Visitors(items=items, next=following, rescoring=share)
 
 
 def _item(row: Row) -> VisitorRow:
@@ -98,7 +101,7 @@ def _item(row: Row) -> VisitorRow:
 async def visitor(reader: Reader, site: Site, visitor_id: int) -> VisitorDetail:
     """One anonymous visitor. Raises `NotFound`, also for one whose sessions all have an owner."""
     found = await reader.fetch(
-        f"SELECT {_COLUMNS} FROM subjects s WHERE s.site_id = $1 AND s.gen = $2"
+        f"SELECT {_COLUMNS}, s.ruleset FROM subjects s WHERE s.site_id = $1 AND s.gen = $2"
         " AND s.kind = 0 AND s.subject_id = $3",
         site.site_id,
         site.generation,
@@ -109,5 +112,6 @@ async def visitor(reader: Reader, site: Site, visitor_id: int) -> VisitorDetail:
     item = _item(found[0])
     return VisitorDetail(
         **{name: getattr(item, name) for name in VisitorRow.__struct_fields__},
+        ruleset=found[0][13],
         receipt=await receipt_of(reader, site, VISITOR, visitor_id),
     )

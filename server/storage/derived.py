@@ -46,7 +46,7 @@ SESSION_EVENTS = Table("session_events", "visitor_id at q seq", "session_id kind
 SIGNALS = Table("signals", "session_id rule seq key", "at pending")
 CLAIMS = Table("claims", "seq type", "value visitor_id at level state person_id")
 PERSON_ENTRIES = Table("person_entries", "claim seq", "kind at person_id")
-CLASSES = Table("classes", "kind target", "class seq")
+CLASSES = Table("classes", "kind target seq", "class")
 SUBJECTS = Table(
     "subjects",
     "kind subject_id",

@@ -40,6 +40,12 @@ async def settings_seq(reader: Reader, site_id: int) -> int:
     return int(found[0][0]) if found else 0
 
 
+async def ruleset(reader: Reader, site_id: int) -> int:
+    """The version that is published."""
+    found = await reader.fetch("SELECT ruleset FROM sites WHERE site_id = $1", site_id)
+    return int(found[0][0]) if found else 0
+
+
 def begin(
     site_id: int, gen: int, seq: int = 0, settings_seq: int = 0, ruleset: int = 1
 ) -> Script[None]:

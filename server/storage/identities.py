@@ -87,12 +87,23 @@ async def said_of(reader: Reader, site_id: int, gen: int, person_id: int) -> lis
 
 
 async def classes(reader: Reader, site_id: int, gen: int) -> list[Row]:
-    """(kind, target, class, seq): every visitor (0) and event (1) that somebody classified."""
-    return await reader.fetch(
+    """(kind, target, class, seq) of every visitor (0) and event (1): what was said last."""
+    rows = await reader.fetch(
         "SELECT kind, target, class, seq FROM classes WHERE site_id = $1 AND gen = $2",
         site_id,
         gen,
     )
+    last = {row[:2]: row for row in sorted(rows, key=lambda row: row[3])}
+    return [row for row in last.values() if row[2] >= 0]
+
+
+async def classifying(
+    reader: Reader, site_id: int, gen: int, kind: int, targets: Sequence[int]
+) -> set[int]:
+    """The decisions, ever, on what these visitors (0) or events (1) are."""
+    column = f"kind = {int(kind)} AND target"
+    rows = await _in(reader, site_id, gen, "SELECT seq FROM classes", column, targets)
+    return {row[0] for row in rows}
 
 
 async def _in(

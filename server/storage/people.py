@@ -128,12 +128,13 @@ async def known(reader: Reader, site_id: int, gen: int, person_ids: Sequence[int
 async def free_sessions(
     reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int]
 ) -> list[Row]:
-    """The unowned sessions of visitors, in no order, each with whether it is sealed first."""
+    """The unowned visits of visitors, in no order, each with whether it is sealed first. A
+    submission alone that was refused is nobody's visit."""
     found: list[Row] = []
     for part in chunks(visitor_ids):
         found += await reader.fetch(
             f"SELECT sealed, {SESSION_COLUMNS} FROM sessions WHERE site_id = $1 AND gen = $2"
-            " AND person_id = 0 AND visitor_id IN " + in_list(part, 3),
+            " AND person_id = 0 AND alone = 0 AND visitor_id IN " + in_list(part, 3),
             site_id,
             gen,
             *padded(part),

@@ -1,5 +1,6 @@
 """A site's rulesets: one draft, and every version that was ever published."""
 
+import hashlib
 from typing import NamedTuple
 
 from server.errors import Conflict, NotFound
@@ -20,6 +21,12 @@ class Stored(NamedTuple):
     at: int
     seq: int
     notify: int
+
+    @property
+    def revision(self) -> str:
+        """Names what was saved, by whom and when: 16 hexadecimal digits."""
+        named = f"{self.base}|{self.at}|{self.author}|{self.document}"
+        return hashlib.blake2b(named.encode(), digest_size=8).hexdigest()
 
 
 async def read(reader: Reader, site_id: int, version: int) -> Stored | None:

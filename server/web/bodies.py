@@ -157,6 +157,15 @@ class EventsAnswer(Shape, frozen=True, kw_only=True):
     dropped: list[Dropped]
 
 
+class RuleProblem(Shape, frozen=True, kw_only=True):
+    """Something wrong with a ruleset. `pointer` is a JSON pointer (RFC 6901) into the document,
+    `rule` the key of the rule it is in, or empty."""
+
+    pointer: Annotated[str, Meta(examples=["/rules/3/points"])]
+    rule: str
+    detail: str
+
+
 class Problem(Shape, frozen=True, kw_only=True):
     """RFC 9457: `code` is for machines, `detail` is a sentence for people."""
 
@@ -166,3 +175,4 @@ class Problem(Shape, frozen=True, kw_only=True):
     code: str
     detail: str
     merged_into: str | UnsetType = UNSET
+    errors: list[RuleProblem] | UnsetType = UNSET

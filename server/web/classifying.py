@@ -88,7 +88,9 @@ def _of_nobody(act: Act, claim: int) -> Script[Targets]:
         " WHERE mine.site_id = $1 AND mine.gen = $2 AND mine.seq = $3"
         " AND c.site_id = $1 AND c.gen = $2 AND c.type = mine.type AND c.value = mine.value"
         " AND c.person_id = 0 AND k.site_id = $1 AND k.gen = $2 AND ((k.kind = 0"
-        " AND k.target = c.visitor_id) OR (k.kind = 1 AND k.target = c.seq))",
+        " AND k.target = c.visitor_id) OR (k.kind = 1 AND k.target = c.seq))"
+        " AND k.class >= 0 AND NOT EXISTS (SELECT 1 FROM classes l WHERE l.site_id = $1"
+        " AND l.gen = $2 AND l.kind = k.kind AND l.target = k.target AND l.seq > k.seq)",
         (*act.scope, claim),
     )
     visitors = sorted(target for kind, target in rows if kind == 0)

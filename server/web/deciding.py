@@ -4,19 +4,21 @@ What a decision does is found out by the projector. One about who is who is chec
 before it have been projected, so that two at a moment cannot contradict each other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from server.errors import BadRequest, Conflict, DataError, Moved, NotFound, Overloaded
-from server.model import Identifier, Kind, Site
+from server.model import Identifier, Kind, Level, Site
+from server.project.rules import Value
 from server.storage import entries
 from server.storage.database import Query, Row, Script
 from server.storage.names import Names
 from server.web.commands import decision
 
 MOST_TAGS = 50
+MOST_TRAITS = 100
 #: Whatever changes who is who: the next one waits for it.
 WHO = (
     *(Kind.MERGE, Kind.SPLIT, Kind.VERIFY, Kind.RELEASE, Kind.REFUSE),
@@ -71,9 +73,9 @@ def _texts(value: Any) -> Iterable[str]:
             yield from _texts(one)
 
 
-def in_order(act: Act) -> Script[None]:
-    """Raises `Behind` while a decision about who is who is in no table yet."""
-    kinds = ", ".join(str(int(kind)) for kind in WHO)
+def in_order(act: Act, others: Sequence[Kind] = ()) -> Script[None]:
+    """Raises `Behind` while a decision about who is who, or one of `others`, is in no table yet."""
+    kinds = ", ".join(str(int(kind)) for kind in (*WHO, *others))
     rows = yield Query(
         "SELECT max(e.seq) FROM entries e WHERE e.site_id = $1 AND e.seq > (SELECT c.seq"
         f" FROM cursors c WHERE c.site_id = $1 AND c.gen = $2) AND e.kind IN ({kinds})",
@@ -133,6 +135,32 @@ def tag(act: Act, person_id: int, add: Sequence[str], remove: Sequence[str]) -> 
     if len(kept) > MOST_TAGS:
         raise Conflict(f"a person has at most {MOST_TAGS} tags; this would make {len(kept)}")
     return (yield from plain(act, person_id, Kind.TAG, {"add": [*add], "remove": [*remove]}))
+
+
+def traits(act: Act, person_id: int, values: Mapping[str, Value | None]) -> Script[Turn]:
+    """What somebody knows of a person; it outweighs whatever a form says. None takes back what was
+    given by hand, and names the entries it means; where there is nothing, nothing is appended."""
+    yield from in_order(act, (Kind.TRAIT,))
+    yield from stay(act, person_id)
+    rows = yield Query(
+        "SELECT name, seq FROM traits WHERE site_id = $1 AND gen = $2 AND person_id = $3"
+        " AND level = $4 ORDER BY name, seq",
+        (*act.scope, person_id, int(Level.DECIDED)),
+    )
+    given = {name: value for name, value in values.items() if value is not None}
+    back: dict[str, list[int]] = {}
+    for name, seq in rows:
+        if name in values and name not in given:
+            back.setdefault(name, []).append(seq)
+    count = len(({name for name, _ in rows} - back.keys()) | given.keys())
+    if count > MOST_TRAITS:
+        raise Conflict(
+            f"a person has at most {MOST_TRAITS} traits given by hand; this would make {count}"
+        )
+    if not given and not back:
+        return Turn(0)
+    words = {"traits": given, "back": back}
+    return (yield from plain(act, person_id, Kind.TRAIT, words))
 
 
 def delete_note(act: Act, person_id: int, note: int) -> Script[Turn]:

@@ -1,10 +1,13 @@
 """What the routes of decisions take and answer beside the reports' shapes."""
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from server.errors import BadRequest
+from server.project.rules import Value
 from server.reports.shapes import EntryId, PersonId, Shape, VisitorId
 from server.web.bodies import Body
 from server.web.queries import Stage
@@ -69,6 +72,62 @@ class NewClass(Body, frozen=True, kw_only=True):
 
     class_: Literal["bot", "internal", "test", "spam", "human", ""] = msgspec.field(name="class")
     reason: Reason = ""
+
+
+#: Traits by name; null takes back what was given by hand.
+TRAITS = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 50,
+    "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,39}$"},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string", "minLength": 1, "maxLength": 1_000},
+            {"type": "number"},
+            {"type": "boolean"},
+            {"type": "null"},
+        ]
+    },
+    "examples": [{"budget": "50k", "need": None}],
+}
+_TRAIT = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: What is known of an address is no word of anybody's.
+_OTHERWISE = {"email": "verify it", "user_id": "verify it", "email_class": "the address says it"}
+_LARGEST = 2**63
+
+
+def read_traits(body: bytes) -> dict[str, Value | None]:
+    """The traits of a body. Raises `BadRequest`, which names the one that does not fit."""
+    try:
+        given = msgspec.json.decode(body, type=dict[str, str | int | float | bool | None])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the body does not fit: {str(error)[:300]}", code="bad_body") from error
+    if not 0 < len(given) <= 50:
+        raise BadRequest("name 1 to 50 traits: a value for each, or null to take it back")
+    return {_trait_name(name): _trait(name, value) for name, value in given.items()}
+
+
+def _trait_name(name: str) -> str:
+    if not _TRAIT.fullmatch(name):
+        raise BadRequest(
+            f"`{name[:40]}` is no name of a trait: one is at most 40 lower-case letters, digits and"
+            " underscores, and begins with a letter"
+        )
+    if name in _OTHERWISE:
+        raise BadRequest(f"`{name}` is no trait to give by hand: {_OTHERWISE[name]}")
+    return name
+
+
+def _trait(name: str, value: Value | None) -> Value | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if not 0 < len(value) <= 1_000 or "\x00" in value:
+            raise BadRequest(
+                f"trait `{name}`: a text has 1 to 1,000 characters; null takes it back"
+            )
+    elif isinstance(value, int | float) and abs(value) >= _LARGEST:
+        raise BadRequest(f"trait `{name}`: the number is too large")
+    return value
 
 
 class Classified(Shape, frozen=True, kw_only=True):

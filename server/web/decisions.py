@@ -18,6 +18,7 @@ from server.reports import people
 from server.reports.shapes import PersonDetail
 from server.storage.database import Script
 from server.web import classifying, deciding
+from server.web.collect import read_body
 from server.web.deciding import Act, Behind, Turn
 from server.web.decision_bodies import (
     Classified,
@@ -31,8 +32,9 @@ from server.web.decision_bodies import (
     OtherPerson,
     TagChange,
     WhichMerge,
+    read_traits,
 )
-from server.web.operations import JSON, Call
+from server.web.operations import BODY_BYTES, JSON, Call
 
 #: How long an answer waits for the projector.
 WAIT_S = 2.0
@@ -51,12 +53,13 @@ async def decide(call: Call, deed: Deed) -> tuple[Turn, bool]:
             turn: Turn = await state.writer.run(lambda act=act: deed(act))  # type: ignore[misc]
             break
         except Behind as behind:
-            if not await _passed(call, behind.seq, until):
+            if not await passed(call, behind.seq, until):
                 raise
-    return turn, await _passed(call, turn.seq, until)
+    return turn, await passed(call, turn.seq, until)
 
 
-async def _passed(call: Call, seq: int, until: float) -> bool:
+async def passed(call: Call, seq: int, until: float) -> bool:
+    """Whether the projector passes an entry before `until`, a moment of the event loop (s)."""
     try:
         async with asyncio.timeout_at(until):
             await call.state.projector.passed(call.site.site_id, seq)
@@ -73,8 +76,8 @@ def later(seq: int) -> Response:
 async def _person(call: Call, deed: Callable[[Act, int], Script[Turn]]) -> PersonDetail | Response:
     """Decide about the person of the path; the person afterwards."""
     person_id = call.path_id("person_id", "p")
-    turn, passed = await decide(call, lambda act: deed(act, person_id))
-    if not passed:
+    turn, done = await decide(call, lambda act: deed(act, person_id))
+    if not done:
         return later(turn.seq)
     site = call.state.sites.by_id[call.site.site_id]
     async with call.state.database.snapshot() as reader:
@@ -152,6 +155,11 @@ async def set_owner(call: Call) -> PersonDetail | Response:
     return await _plain(call, Kind.OWNER, {"owner": _line(body.owner)})
 
 
+async def set_traits(call: Call) -> PersonDetail | Response:
+    values = read_traits(await read_body(call.request.receive, BODY_BYTES))
+    return await _person(call, lambda act, person_id: deciding.traits(act, person_id, values))
+
+
 async def do_not_contact(call: Call) -> PersonDetail | Response:
     body: DoNotContact = call.body
     return await _plain(call, Kind.DO_NOT_CONTACT, {"on": body.on, "text": body.reason.strip()})
@@ -191,8 +199,8 @@ async def classify_event(call: Call) -> Classified | Response:
 
 
 async def _classified(call: Call, deed: Deed) -> Classified | Response:
-    turn, passed = await decide(call, deed)
-    if not passed:
+    turn, done = await decide(call, deed)
+    if not done:
         return later(turn.seq)
     found: classifying.Targets = turn.value
     return Classified(

@@ -7,6 +7,7 @@ the database's files → done, with a receipt of counts
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from server.storage.erasing import Job
 from server.storage.names import Names
 from server.web.erasure_plan import Plan, Work, decision_of, plan_of, text_of
 from server.web.last_traces import clear_files, drop_words
-from server.web.rewording import without
+from server.web.rewording import without, wordless
 
 if TYPE_CHECKING:
     from server.web.state import State
@@ -43,6 +44,7 @@ class Eraser:
         self.state = state
         self.asked = asyncio.Event()
         self._done = asyncio.Event()
+        self._rests: dict[tuple[int, int], float] = {}  # failed ones, and until when (monotonic)
 
     async def ask(self, site_id: int, subject: str, author: str, at: int = 0) -> int:
         """Ask for an erasure, durably; its number. `at` (UTC ms) is when it was decided."""
@@ -81,8 +83,8 @@ class Eraser:
         """The oldest jobs, to their end; how many. Storage faults are waited out."""
         try:
             async with self.state.database.snapshot() as reader:
-                found = (await erasing.unfinished(reader))[:TOGETHER]
-            found = [job for job in found if job.site_id in self.state.sites.by_id]
+                found = await erasing.unfinished(reader)
+            found = [job for job in found if self._may_run(job)][:TOGETHER]
             works = await self._take_all_out(found)
             for site_id in sorted({job.site_id for job in found}):
                 mine = [(job, work) for job, work in works if job.site_id == site_id]
@@ -106,7 +108,14 @@ class Eraser:
             except Exception as error:  # its text may be personal
                 kind, number = type(error).__name__, job.erasure_id
                 log.error("erasure %d of site %d has failed: %s", number, job.site_id, kind)
+                self._rests[job.site_id, number] = time.monotonic() + FAILED_S
         return works
+
+    def _may_run(self, job: Job) -> bool:
+        """Whether the site is there, and the job has not failed a moment ago: those behind it come
+        first, however many fail."""
+        rests = self._rests.get((job.site_id, job.erasure_id), 0.0)
+        return job.site_id in self.state.sites.by_id and time.monotonic() >= rests
 
     # ------------------------------------------------------------ out of the log
 
@@ -189,10 +198,12 @@ class Eraser:
     async def _stub(self, site_id: int, plan: Plan) -> None:
         run = self.state.writer.run
         async with self.state.database.snapshot() as reader:
-            found = await entries.by_seq(reader, site_id, plan.reworded)
+            named = await entries.by_seq(reader, site_id, plan.reworded)
+            blanked = await entries.by_seq(reader, site_id, plan.blanked)
         texts = [
-            (seq, without(e.data, plan.names)) for seq, e in found.items() if e.kind and e.data
+            (seq, without(e.data, plan.names)) for seq, e in named.items() if e.kind and e.data
         ]
+        texts += [(seq, wordless(e.data)) for seq, e in blanked.items() if e.kind and e.data]
         for some in chunks(texts, STUBS):
             await run(partial(erasing.reword, site_id, some), moves=False)
         for part in chunks(plan.stubs, STUBS):

@@ -19,6 +19,7 @@ class Plan(msgspec.Struct):
     stubs: list[int] = []
     kept: list[int] = []
     reworded: list[int] = []
+    blanked: list[int] = []
     names: list[tuple[str, str]] = []  # that are taken out of the reworded entries
     touched: list[int] = []
     claims: list[int] = []
@@ -46,6 +47,7 @@ def plan_of(cover: Cover, work: Work) -> Plan:
         stubs=sorted(every - cover.kept),
         kept=sorted(cover.kept),
         reworded=sorted(cover.reworded),
+        blanked=sorted(cover.blanked),
         names=sorted(cover.identifiers) if cover.reworded else [],
         touched=sorted(cover.touched),
         claims=sorted(cover.claims | cover.related),

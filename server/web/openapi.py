@@ -11,11 +11,14 @@ from server import __version__
 from server.reports import shapes
 from server.reports.conflict_shapes import Conflicts
 from server.reports.erasure_shapes import ErasureStarted
+from server.reports.rulesets import Rulesets
 from server.web.bodies import Problem
 from server.web.decision_bodies import Later
+from server.web.destination_bodies import Deliveries
 from server.web.operations import JSON, NDJSON, Operation
 from server.web.problems import TYPE as PROBLEM
 from server.web.queries import NoQuery
+from server.web.ruleset_bodies import components as ruleset_components
 
 REF = "#/components/schemas/{name}"
 PATH_IDS = {
@@ -25,10 +28,14 @@ PATH_IDS = {
     "token_id": ("A token's id.", "^t[1-9][0-9]{0,17}$", "t3"),
     "event_id": ("The id of an event, as on the timeline.", "^e[1-9][0-9]{0,17}$", "e91"),
     "note_id": ("A note's id.", "^e[1-9][0-9]{0,17}$", "e91"),
+    "version": ("The number of a version.", "^[1-9][0-9]{0,8}$", "3"),
+    "preset": ("A preset's name.", "^[a-z][a-z0-9_]{0,39}$", "seed"),
     "erasure_id": ("An erasure's id.", "^[rw][1-9][0-9]{0,17}$", "r3"),
+    "destination_id": ("A destination's id.", "^d[1-9][0-9]{0,17}$", "d3"),
     "conflict_id": ("A conflict's id.", "^x[1-9][0-9]{0,17}-[a-z_]{1,40}$", "x57-quarantined"),
 }
-PAGED = {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals, Conflicts}
+PAGED = {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals, Conflicts, Deliveries}
+PAGED |= {Rulesets}
 ERRORS = {
     308: "The person was merged into another: see Location.",
     400: "A parameter, an id or the body does not fit; the detail names it.",
@@ -67,7 +74,7 @@ def document(operations: list[Operation], base_url: str) -> dict[str, Any]:
                     "description": "A token of one site: `handraise token add`.",
                 }
             },
-            "schemas": schemas,
+            "schemas": schemas | ruleset_components(),
         },
     }
 
@@ -91,6 +98,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.scope:
         described["description"] = f"Needs a token of this site with the scope `{operation.scope}`."
     schema: dict[str, Any] = {"type": "object", "description": operation.free_body}
+    if operation.free_schema is not None:
+        schema = {**operation.free_schema, "description": operation.free_body}
     if operation.body is not None:
         schema = {"$ref": REF.format(name=operation.body.__name__)}
     if operation.body is not None or operation.free_body:

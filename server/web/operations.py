@@ -3,7 +3,7 @@
 who asks → is the site theirs → the query → the body → the handler → the answer
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -72,6 +72,7 @@ class Operation:
     status: int = 200
     media: str = JSON
     free_body: str = ""  # what a body is that the handler reads itself
+    free_schema: Mapping[str, Any] | None = None  # and its schema, if there is one
     erases: bool = False  # may answer 202 where it takes longer
     decides: bool = False  # may answer 202 where the projector takes longer to apply a decision
 

@@ -84,7 +84,7 @@ class Pages:
             raise NotFound("no such site")
         zone = ZoneInfo(site.settings.zone)
         now = datetime.fromtimestamp(self.state.clock() / 1000, UTC)
-        several = len(sites) > 1
+        several, rules = len(sites) > 1, ruleset_of(self.state, site)
 
         def path(to: str, **query: Any) -> str:
             asked = {name: value for name, value in query.items() if value not in (None, "")}
@@ -103,7 +103,8 @@ class Pages:
             "day": lambda text: datetime.fromisoformat(text).strftime("%-d %b %Y"),
             "ago": lambda text: ago(local(text), now),
             "snippet": snippet(self.state, site),
-            "labels": {rule.key: rule.label for rule in ruleset_of(self.state, site).rules},
+            "labels": {rule.key: rule.label for rule in rules.rules},
+            "rules": rules,
             "insecure": not sign_in.secure(self.state, request),
         }
         return site, frame

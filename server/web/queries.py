@@ -47,6 +47,7 @@ TimelineKind = Literal[
     "set_stage",
     "tag",
     "note",
+    "trait",
     "owner",
     "do_not_contact",
     "dismiss",
@@ -180,6 +181,33 @@ class OverviewQuery(Struct, frozen=True, kw_only=True):
     last: Annotated[date, Meta(description="Last day; today by default.")] | UnsetType = (
         msgspec.field(name="to", default=UNSET)
     )
+
+
+class RulesHistoryQuery(Struct, frozen=True, kw_only=True):
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
+
+
+RulesetName = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern="^[a-z0-9_]+$",
+        description="A version's number, `draft`, `published`, or a preset's name.",
+    ),
+]
+
+
+class DiffQuery(Struct, frozen=True, kw_only=True):
+    first: RulesetName = msgspec.field(name="from", default="published")
+    last: RulesetName = msgspec.field(name="to", default="draft")
+
+
+class DraftQuery(Struct, frozen=True, kw_only=True):
+    base: Annotated[
+        int, Meta(ge=0, lt=2**31, description="The version it was begun from; 0: that in force.")
+    ] = 0
+    note: Annotated[str, Meta(max_length=1_000, description="What it is for.")] = ""
 
 
 class LogQuery(Struct, frozen=True, kw_only=True):

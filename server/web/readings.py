@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from starlette.responses import Response, StreamingResponse
 
 from server.errors import BadRequest, Moved
@@ -15,6 +15,7 @@ from server.reports.paging import Paging
 from server.reports.past import person_at
 from server.reports.people import PeopleFilter
 from server.reports.refused import Refused
+from server.reports.rulesets import rescoring_share
 from server.reports.shapes import (
     EPOCH_DAY,
     LATEST_DAY,
@@ -165,7 +166,8 @@ async def get_overview(call: Call) -> Overview:
     today = overview.today(call.site.settings.zone, call.state.clock())
     span = _span(call.query, today)
     async with call.state.database.snapshot() as reader:
-        return await overview.overview(reader, call.site, span)
+        found = await overview.overview(reader, call.site, span)
+        return structs.replace(found, rescoring=await rescoring_share(reader, call.site))
 
 
 def _span(query: OverviewQuery, today: int) -> Span:

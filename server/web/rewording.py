@@ -28,6 +28,12 @@ def without(data: str, names: Sequence[Named]) -> str:
     return msgspec.json.encode(kept, order="deterministic").decode()
 
 
+def wordless(data: str) -> str:
+    """The JSON of a decision without what somebody wrote to explain it."""
+    said = msgspec.json.decode(data)
+    return msgspec.json.encode(said | {"reason": ""}, order="deterministic").decode()
+
+
 def _holds(text: str, name: Named) -> bool:
     kind, value = name
     if kind == "user_id":  # may be as short as "7"

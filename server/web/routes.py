@@ -6,11 +6,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.reports import conflict_shapes, erasure_shapes, shapes
+from server.reports import rulesets as ruleset_shapes
+from server.reports.backtest_shapes import BacktestStatus
 from server.reports.refused import Refused
 from server.web import administration as admin
-from server.web import bodies, decision_bodies, erasure, inbox, queries, replays
+from server.web import (
+    backtests,
+    bodies,
+    decision_bodies,
+    erasure,
+    inbox,
+    queries,
+    replays,
+    ruleset_bodies,
+)
 from server.web import decisions as decide
+from server.web import destination_bodies as told
+from server.web import destinations as tell
 from server.web import readings as read
+from server.web import rulesets as rules
 from server.web.operations import NDJSON, Call, Operation
 
 PREFIX = "/api/v1"
@@ -18,6 +32,7 @@ SITE = f"{PREFIX}/sites/{{site_id}}"
 PERSON = f"{SITE}/people/{{person_id}}"
 VISITOR = f"{SITE}/visitors/{{visitor_id}}"
 CONFLICT = f"{SITE}/conflicts/{{conflict_id}}"
+DESTINATION = f"{SITE}/destinations/{{destination_id}}"
 
 PostEvents = Callable[[Request], Awaitable[Response]]
 
@@ -153,6 +168,11 @@ DECISIONS = (
     Operation("DELETE", f"{PERSON}/notes/{{note_id}}", "deleteNote",
               "Show a note no more.",
               "write", decide.delete_note, shapes.PersonDetail, decides=True),
+    Operation("PUT", f"{PERSON}/traits", "setTraits",
+              "Say what is known of a person; it outweighs what forms say. Null takes it back.",
+              "write", decide.set_traits, shapes.PersonDetail, decides=True,
+              free_body="Traits by name, such as budget, authority, need and timeframe.",
+              free_schema=decision_bodies.TRAITS),
     Operation("PUT", f"{PERSON}/owner", "setOwner",
               "Say who looks after a person.",
               "write", decide.set_owner, shapes.PersonDetail,
@@ -192,6 +212,96 @@ DECISIONS = (
               "Nothing is to be done about it.",
               "write", inbox.dismiss, conflict_shapes.ConflictRow, decides=True),
 )
+TELLING = (
+    Operation("GET", f"{SITE}/destinations", "listDestinations",
+              "Where consequences are told.",
+              "admin", tell.list_destinations, told.Destinations),
+    Operation("POST", f"{SITE}/destinations", "addDestination",
+              "Add a webhook or a mail; the secret of a webhook is shown this once.",
+              "admin", tell.add_destination, told.MadeDestination,
+              body=told.NewDestination, status=201),
+    Operation("GET", DESTINATION, "getDestination",
+              "One destination.",
+              "admin", tell.get_destination, told.DestinationRow),
+    Operation("PATCH", DESTINATION, "changeDestination",
+              "Change a destination.",
+              "admin", tell.change_destination, told.DestinationRow,
+              body=told.DestinationChange),
+    Operation("DELETE", DESTINATION, "removeDestination",
+              "Remove a destination with its secret and its deliveries.",
+              "admin", tell.remove_destination, None, status=204),
+    Operation("POST", f"{DESTINATION}/disable", "disableDestination",
+              "Tell it nothing for now; the cursor stays.",
+              "admin", tell.disable_destination, told.DestinationRow),
+    Operation("POST", f"{DESTINATION}/enable", "enableDestination",
+              "Tell it again, what was decided meanwhile too unless asked otherwise.",
+              "admin", tell.enable_destination, told.DestinationRow, body=told.EnableBody),
+    Operation("GET", f"{DESTINATION}/secret", "getDestinationSecret",
+              "The secret that signs a webhook.",
+              "admin", tell.get_secret, told.DestinationSecret),
+    Operation("POST", f"{DESTINATION}/secret/rotate", "rotateDestinationSecret",
+              "Make a new secret; for a day messages are signed with both.",
+              "admin", tell.rotate_secret, told.DestinationSecret),
+    Operation("POST", f"{DESTINATION}/test", "testDestination",
+              "Send a made-up person, marked as a test, and say what came of it.",
+              "admin", tell.test_destination, told.TestOutcome),
+    Operation("GET", f"{DESTINATION}/deliveries", "listDeliveries",
+              "What was told, newest first: every attempt, and what waits.",
+              "admin", tell.list_deliveries, told.Deliveries, told.DeliveriesQuery),
+    Operation("POST", f"{DESTINATION}/replay", "replayDeliveries",
+              "Tell one consequence again, or everything from a moment on.",
+              "admin", tell.replay, told.Replayed, body=told.ReplayBody),
+)
+RULESETS = (
+    Operation("GET", f"{SITE}/rules", "getRules",
+              "The rules by which people are scored, and how far scoring everybody is.",
+              "read", rules.get_rules, ruleset_shapes.RulesInForce),
+    Operation("GET", f"{SITE}/rules/history", "listRulesVersions",
+              "Every version that was published, newest first.",
+              "read", rules.list_versions, ruleset_shapes.Rulesets, queries.RulesHistoryQuery),
+    Operation("GET", f"{SITE}/rules/versions/{{version}}", "getRulesVersion",
+              "One version with its document.",
+              "read", rules.get_version, ruleset_shapes.RulesetDetail),
+    Operation("GET", f"{SITE}/rules/presets", "listRulesPresets",
+              "Rulesets to begin with.",
+              "read", rules.list_presets, ruleset_shapes.Presets),
+    Operation("GET", f"{SITE}/rules/presets/{{preset}}", "getRulesPreset",
+              "One preset with its document.",
+              "read", rules.get_preset, ruleset_shapes.PresetDetail),
+    Operation("GET", f"{SITE}/rules/schema", "getRulesSchema",
+              "The JSON Schema of a ruleset's document.",
+              "read", rules.get_schema, ruleset_bodies.SchemaOfRules),
+    Operation("GET", f"{SITE}/rules/diff", "diffRules",
+              "What differs between two rulesets; from the one in force to the draft by default.",
+              "read", rules.get_diff, ruleset_shapes.Diff, queries.DiffQuery),
+    Operation("GET", f"{SITE}/rules/draft", "getRulesDraft",
+              "What is to be published next.",
+              "read", rules.get_draft, ruleset_shapes.DraftDetail),
+    Operation("PUT", f"{SITE}/rules/draft", "saveRulesDraft",
+              "Save the draft: a document, or a preset by its name.",
+              "write", rules.save_draft, ruleset_shapes.DraftDetail, queries.DraftQuery,
+              free_body="The whole document, or the name of a preset.",
+              free_schema=ruleset_bodies.DRAFT),
+    Operation("DELETE", f"{SITE}/rules/draft", "dropRulesDraft",
+              "Throw the draft away.",
+              "write", rules.drop_draft, None, status=204),
+    Operation("POST", f"{SITE}/rules/check", "checkRules",
+              "What is wrong with a document; nothing is saved.",
+              "write", rules.check_rules, ruleset_bodies.Checked,
+              free_body="The whole document, or the name of a preset.",
+              free_schema=ruleset_bodies.DRAFT),
+    Operation("POST", f"{SITE}/rules/publish", "publishRules",
+              "Put the draft in force; everybody is scored by it from now on.",
+              "admin", rules.publish, ruleset_shapes.RulesInForce,
+              body=ruleset_bodies.Publishing, decides=True),
+    Operation("POST", f"{SITE}/rules/backtest", "startBacktest",
+              "Compare two rulesets with who became a customer.",
+              "write", backtests.start_backtest, BacktestStatus,
+              body=backtests.BacktestBody, status=202),
+    Operation("GET", f"{SITE}/rules/backtest", "getBacktest",
+              "How far the last backtest is, and what it has found.",
+              "read", backtests.get_backtest, BacktestStatus),
+)
 # fmt: on
 
 
@@ -206,6 +316,8 @@ def operations(post_events: PostEvents) -> list[Operation]:
         *REPORTS,
         *ERASING,
         *DECISIONS,
+        *RULESETS,
+        *TELLING,
         Operation(
             "POST",
             f"{SITE}/events",

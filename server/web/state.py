@@ -14,7 +14,7 @@ from server.ingest.pipeline import Tools
 from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.model import Class, Site
-from server.project.projector import Projector
+from server.project.projector import REST_S, Projector
 from server.project.replay import Replays
 from server.settings import Settings
 from server.storage import refusals, sites, tokens, tombstones
@@ -22,6 +22,8 @@ from server.storage.database import Database, Script, ScriptMaker
 from server.storage.ledger import Ledger
 from server.storage.tokens import Token
 from server.storage.writer import Writer
+from server.tell.teller import Teller
+from server.web.backtesting import Backtests
 from server.web.eraser import Eraser
 
 HOUR_MS = 3_600_000
@@ -115,7 +117,24 @@ class State:
             self.reload,
         )
         self.eraser = Eraser(self)
+        self.backtests = Backtests(
+            self.database, lambda: self.tools.agents, lambda: self.sites.all, self._let_others_run
+        )
+        self.teller = Teller(
+            self.database,
+            self.writer,
+            self.projector,
+            self.metrics,
+            self.settings,
+            self.clock,
+            lambda: self.sites.all,
+            lambda: self.base_url,
+        )
         self._reloading = asyncio.Lock()  # what was read first must not be put in place last
+
+    async def _let_others_run(self) -> None:
+        """What computing does every millisecond; it rests where the writer is pressed."""
+        await asyncio.sleep(REST_S if self.writer.pressed else 0)
 
     async def reload(self) -> None:
         """Read sites and tokens again, after a change of either."""

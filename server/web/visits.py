@@ -183,6 +183,10 @@ def _decided(kind: str, data: Mapping[str, Any]) -> str:
             *(f"-{t}" for t in data.get("remove", ())),
         ]
         return f"Tags {' '.join(changes)}"
+    if kind == "trait":
+        known = dict(data.get("traits", {})).items()
+        words = [f"{name}: {'taken back' if v is None else str(v)[:100]}" for name, v in known]
+        return " · ".join(words).replace("_", " ").capitalize()
     if kind == "note":
         text = str(data.get("text", ""))[:300]
         return f"Note: {text}" if text else "A note was deleted"

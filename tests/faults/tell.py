@@ -72,7 +72,7 @@ async def project(path: Path) -> None:
     async with database.snapshot() as reader:
         known = await sites.all_sites(reader)
     projector = Projector(database, writer, metrics, AGENTS, lambda: NOON + 2 * HOUR, lambda: known)
-    while await projector.round():
+    while await projector.round() or projector.behind:
         continue
     writer.close()
     await writing

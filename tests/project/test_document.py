@@ -309,6 +309,13 @@ def test_a_hostile_document_is_refused_at_once(name: str) -> None:
     assert len(found) <= 100
 
 
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "1e-9999999999999999999", "1e400"])
+def test_a_number_beyond_all_numbers_is_refused(number: str) -> None:
+    (problem,) = refused(text(one(points=7)).replace(": 7", f": {number}"))
+    assert problem.pointer == "/rules/0/points"
+    assert "a sensible size" in problem.sentence
+
+
 # ------------------------------------------------------------ whatever comes
 
 

@@ -18,7 +18,7 @@ from server.storage.generations import Generation
 from server.storage.names import Names
 from tests.tracking import DAY, HOUR, MIN, NOON, SETTINGS, World, tracking
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 KEEP = SETTINGS.retention_days
 #: What thinning must leave alone.

@@ -3,6 +3,7 @@
 import random
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -27,6 +28,8 @@ from server.project.ruleset import (
 )
 from server.project.scoring import Receipt, as_of, first_reached, score
 from server.project.signals import Fact, Hit, Matcher, SessionHits, SessionSignals, fold
+
+pytestmark = pytest.mark.slow  # many examples
 
 DAY = 20_000
 HOUR_MS = 3_600_000

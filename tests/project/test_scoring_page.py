@@ -61,10 +61,11 @@ def test_the_figures_of_decay() -> None:
     rows = re.findall(r"^\| `(\{[^|]*\})`[^|]*\| ([\d., ]+) \|$", PAGE, re.MULTILINE)
     assert len(rows) == 4
     for document, figures in rows:
-        factors = curve(Decay(**json.loads(document))).factors
+        fades = curve(Decay(**json.loads(document)))
         told = [float(figure) for figure in figures.split(",")]
         for age, points in zip((0, 15, 30, 45, 60), told, strict=True):
-            factor = FULL if not factors else factors[age] if age < len(factors) else 0
+            ends = FULL if fades.ends is None else 0
+            factor = fades.at(age)[0] if age < (fades.ends or 0) else ends
             assert 10 * factor / FULL == points, (document, age)
 
 

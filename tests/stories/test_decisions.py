@@ -256,7 +256,10 @@ async def test_one_event_can_be_classified(database: Database) -> None:
         assert await world.rows("sessions", "landing, page_views") == [("/docs", 1)]
         await decide(world, classifying.classify_event, 1, "", "")
         assert await world.derived() == before
-        assert await world.rows("classes", "kind") == []
+        assert await world.rows("classes", "kind, target, seq, class") == [
+            (1, 1, 3, 3),
+            (1, 1, 4, -1),
+        ]
 
 
 async def post(world: World, email: str, form: str = "demo") -> int:

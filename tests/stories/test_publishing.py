@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import json, structs
 
-from server.model import STAGE_RANK, Kind
+from server.model import STAGE_RANK, FormRule, Kind
 from server.project.rules import (
     Axes,
     EventCondition,
@@ -18,9 +18,11 @@ from server.project.rules import (
 from server.project.ruleset import DEFAULT, SEED
 from server.project.site_projector import SiteProjector
 from server.storage.database import Database
+from server.web import settling
 from server.web.commands import decision
 from tests.stories.test_any_order import play, told
-from tests.tracking import AGENTS, DAY, MIN, World, tracking
+from tests.stories.test_decisions import ANN, decide, prove
+from tests.tracking import AGENTS, DAY, MIN, SETTINGS, World, tracking
 
 pytestmark = pytest.mark.anyio
 
@@ -210,6 +212,47 @@ async def test_what_was_told_by_other_rules_is_not_taken_back(database: Database
         await world.writer.append(1, [decision(Kind.CLASSIFY, said, world.now)])
         await world.project()
         assert "retracted" not in {one["is"] for one in await consequences(world)}
+
+
+async def test_what_was_refused_at_a_kiosk_counts_for_nobody(database: Database) -> None:
+    """Neither by the old rules nor by the new, nor for the visitor who stood there."""
+    settings = structs.replace(SETTINGS, forms=(*SETTINGS.forms, FormRule("fair", kiosk=True)))
+    async with tracking(database, settings) as world:
+        laptop, kiosk = world.browser(1), world.browser(2)
+        await laptop.view("/")
+        await laptop.submit("newsletter", "/", email=ANN, name="Ann")
+        await prove(world, laptop, ANN)
+        await kiosk.view("/pricing")
+        await kiosk.submit("fair", "/fair", email=ANN)
+        await world.project()
+        ((claim,),) = await world.rows("conflicts", "seq", "kind = 'quarantined'")
+        await decide(world, settling.settle, claim, "quarantined", "refuse")
+        before = await world.rows("subjects", "kind, score, sessions")
+        await world.publish(structs.replace(DEFAULT, name="the same"))
+        await world.project()
+        assert await world.rows("subjects", "kind, score, sessions") == before
+        world.now += 8 * DAY
+        await world.project()
+        assert (0, 8_310, 1) in await world.rows("subjects", "kind, score, sessions")
+
+
+async def test_a_visit_that_was_cut_keeps_where_it_came_from(database: Database) -> None:
+    """Bob takes over from Ann in a visit from one search engine, and comes again from another."""
+    rules = tuple(
+        Rule(name, name, 1_000, EventCondition(("page_view",), sources=(f"*{name}*",)))
+        for name in ("bing", "google")
+    )
+    async with tracking(database) as world:
+        browser = world.browser()
+        await browser.view("/a", r="https://www.google.com/")
+        await browser.submit("demo", email="ann@brew.example")
+        world.now += MIN
+        await browser.submit("demo", email="bob@other.example")
+        await browser.view("/b", r="https://www.bing.com/")
+        await world.project()
+        await world.publish(Ruleset(1, "sources", rules))
+        await world.project()
+        assert {row[0] for row in await world.rows("signals", "rule")} == {"google"}
 
 
 @pytest.mark.slow

@@ -85,18 +85,29 @@ async def test_another_sites_token_sees_nothing_here(office: Office) -> None:
     known = office.known
     ids = {"person_id": known.ada, "visitor_id": known.stranger, "token_id": "t1"}
     ids["conflict_id"] = await mistyped(office.world)
+    async with office.client(office.token) as client:
+        hook = {"kind": "webhook", "url": "https://crm.example.com/hook"}
+        ids["destination_id"] = (await client.post(f"{API}/1/destinations", json=hook)).json()["id"]
     eraser = office.app.state.eraser
     number = await eraser.ask(1, known.eve, "t")
     await eraser.wait(1, number)
     ids["erasure_id"] = f"r{number}"
+    everywhere = {"version": "1", "preset": "seed"}
+    for token, site_id in ((office.token, 1), (office.foreign, 2)):
+        async with office.client(token) as client:
+            await client.put(f"{API}/{site_id}/rules/draft", json={"preset": "seed"})
     for operation in READING:
-        own = operation.path.format(site_id="1", **ids)
+        own = operation.path.format(site_id="1", **ids, **everywhere)
         assert (await office.get(own)).status_code == 200, own
         foreign = await office.get(own, office.foreign)
-        missing = await office.get(operation.path.format(site_id="99", **ids), office.foreign)
+        missing = await office.get(
+            operation.path.format(site_id="99", **ids, **everywhere), office.foreign
+        )
         assert foreign.status_code == missing.status_code == 404, own
         assert foreign.content == missing.content
-        theirs = await office.get(operation.path.format(site_id="2", **ids), office.foreign)
+        theirs = await office.get(
+            operation.path.format(site_id="2", **ids, **everywhere), office.foreign
+        )
         of_one = any(f"{{{name}}}" in operation.path for name in ids)
         assert theirs.status_code == (404 if of_one else 200), own
         assert b"lovelace" not in theirs.content

@@ -175,15 +175,16 @@ CREATE TABLE person_entries (
 
 CREATE INDEX person_entries_person ON person_entries (site_id, gen, person_id, at, seq);
 
--- What somebody decided about whole visitors (kind 0) and single events (kind 1).
+-- What somebody decided about whole visitors (kind 0) and single events (kind 1): the last one is in
+-- force, the others are kept to be found again. class -1: what accept said.
 CREATE TABLE classes (
   site_id $int NOT NULL,
   gen $int NOT NULL,
   kind $int NOT NULL,
   target $int NOT NULL,
-  class $int NOT NULL,
   seq $int NOT NULL,
-  PRIMARY KEY (site_id, gen, kind, target)
+  class $int NOT NULL,
+  PRIMARY KEY (site_id, gen, kind, target, seq)
 ) $clustered;
 
 -- The fact table of reports: every filter dimension is a column. session_id is the lowest seq of
@@ -478,17 +479,24 @@ CREATE TABLE rulesets (
   PRIMARY KEY (site_id, version)
 ) $clustered;
 
+-- Everything up to entry `cursor` was told once, or is nothing to tell. A deleted one keeps its
+-- number, so that nothing on its way reaches another.
 CREATE TABLE destinations (
   site_id $int NOT NULL,
   destination_id $int NOT NULL,
   kind $text NOT NULL,
   settings $text NOT NULL,
   cursor $int NOT NULL,
+  revision $int NOT NULL DEFAULT 1,
   disabled_at $int,
+  reason $text NOT NULL DEFAULT '',
+  deleted_at $int,
   created_at $int NOT NULL,
   PRIMARY KEY (site_id, destination_id)
 ) $clustered;
 
+-- What became of telling an entry: waiting, delivered, dead (given up), dropped. No word of a
+-- person. `tries` is JSON of the attempts.
 CREATE TABLE deliveries (
   site_id $int NOT NULL,
   destination_id $int NOT NULL,
@@ -496,9 +504,13 @@ CREATE TABLE deliveries (
   state $text NOT NULL,
   attempts $int NOT NULL,
   next_at $int NOT NULL,
-  answer $text NOT NULL DEFAULT '',
+  words $text NOT NULL DEFAULT '',
+  tries $text NOT NULL DEFAULT '',
   PRIMARY KEY (site_id, destination_id, seq)
 ) $clustered;
+
+CREATE INDEX deliveries_due ON deliveries (site_id, destination_id, next_at)
+  WHERE state = 'waiting';
 
 -- Every refused event, by reason and hour; samples hold no identifier and no address.
 CREATE TABLE refusals (
