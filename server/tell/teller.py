@@ -41,6 +41,8 @@ FAILED_S = 5.0
 LEASE = "tell"
 BEAT_S, IDLE_S = 3.0, 12.0
 Key = tuple[int, int]
+#: Dice of its own: whoever else is in this process may count on the common ones.
+_DICE = random.SystemRandom()
 
 
 class _Running(NamedTuple):
@@ -63,7 +65,7 @@ class Teller:
         base_url: Callable[[], str],
         *,
         resolve: Resolve | None = None,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = _DICE.random,
     ) -> None:
         self.database = database
         self.writer = writer
