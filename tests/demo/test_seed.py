@@ -22,7 +22,7 @@ from server.demo.journeys import journeys
 from server.demo.seed import PUBLIC_AGE_MS, SeedError, Summary, seed
 from server.demo.wire import Batch
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 KEY, TOKEN = "k-demo", "t-demo"
 
 

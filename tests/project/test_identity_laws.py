@@ -6,6 +6,7 @@ Few identifiers, few browsers and few moments, so that everything collides.
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -46,6 +47,7 @@ NAMES = st.sampled_from(["ann", "ben", "cem"])
 MAYBE = st.sampled_from(["", "ann", "ben", "cem"])
 PAUSES = st.sampled_from([0, 0, SECOND, MIN, 40 * MIN, DAY])
 RELEASES = {"accept", "refuse"}
+pytestmark = pytest.mark.slow  # many examples
 LIVELY = settings(max_examples=100, deadline=None)
 
 

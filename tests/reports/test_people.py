@@ -17,7 +17,7 @@ from server.reports.visitors import VisitorFilter, visitor, visitors, visitors_s
 from tests.acme import Known, crowd
 from tests.tracking import DAY, HOUR, NOON, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def listed(world: World, sort: str = "-score", **chosen: Any) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.office import BASE, Office
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 API = "/api/v1/sites"
 

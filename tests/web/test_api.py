@@ -25,7 +25,7 @@ from tests.acme import mistyped
 from tests.office import Office
 from tests.tracking import DAY
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 API = "/api/v1/sites"
 

@@ -14,7 +14,7 @@ from server.web.visits import ago, span
 from tests.office import BASE, Office
 from tests.tracking import DAY, HOUR
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 
 
