@@ -13,7 +13,8 @@ of docs/identity.md:
 - 10: a mail's link proves something by hand, on its first device, and not in a burst;
 - 12: more than ten devices a week or five addresses on one person stop the joining.
 
-Persons are named by the lowest number among their claims, also those that no longer count.
+Persons are named by the lowest number among their claims, also those that no longer count; claims
+that a verified identifier brought name them only where there are no others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -78,7 +79,7 @@ class _Answer:
             i: Owned(self.names[fold.unions.find(held.person)], held.level, held.at, held.seq)
             for i, held in fold.held.items()
         }
-        self.numbers: dict[int, int] = {}  # of each group of merged names, by its lowest
+        self.numbers: dict[int, int] = {}  # of persons, by the lowest of their merged names
         self.verified: set[Identifier] = set()
         self.proven: set[tuple[int, int]] = set()  # visitor and person
         for decision in decisions:  # each is about whom a claim belongs to by then

@@ -84,7 +84,9 @@ class Person:
         self.identifiers: dict[Identifier, int] = {}
         self.parts: dict[int, Part] = {}
         self.receipt: Receipt | None = None  # of this fold, while nothing has changed since
-        self.told_words: frozenset[str] | None = None  # in the tables; None: there are none
+        self.told_words: frozenset[str] | None = (
+            None  # as the tables have them; None: nobody has read them
+        )
 
     def value(self, name: str) -> str:
         trait = self.traits.get(name)
@@ -171,7 +173,7 @@ class Person:
         words = self.words()
         if words == self.told_words:
             return
-        if self.told_words is None:  # of somebody new; or a merge came first: be sure
+        if self.told_words is None:  # somebody new, or a number that was somebody's before
             changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
         for word in (self.told_words or frozenset()) - words:
             changes.remove(derived.PERSON_WORDS, (word, self.person_id))
