@@ -9,6 +9,7 @@ HandraiseError
 ├── Conflict        409  the change contradicts what is stored
 ├── TooLarge        413  a body over its limit
 ├── Overloaded      503  try again after `retry_after` seconds
+├── TooManyTries    429  wrong passwords: wait `retry_after` seconds
 ├── SchemaError          the database does not fit this program
 └── DataError            a row or an event that the database refuses
 """
@@ -76,6 +77,19 @@ class Overloaded(HandraiseError):
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class TooManyTries(HandraiseError):
+    """Wrong passwords, one after another: nobody is locked out, everybody has to wait (s)."""
+
+    status = 429
+    code = "too_many_tries"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"too many tries: wait {retry_after} s, or run `handraise link` on the server"
+        )
         self.retry_after = retry_after
 
 

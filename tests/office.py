@@ -13,7 +13,9 @@ import httpx2
 from server.app import Handraise, running
 from server.cli.client import Operator
 from server.settings import Settings
-from server.storage import sites, tokens
+from server.storage import sign_ins, sites, tokens, users
+from server.storage.database import Script
+from server.web.access import COOKIE
 from tests.acme import Known, history
 from tests.engines import Place
 from tests.tracking import NOON, SETTINGS, World
@@ -59,6 +61,18 @@ class Office:
         transport = httpx2.ASGITransport(app=asgi)
         return httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
+    async def browser(self, role: str = "server owner", site_id: int = 1) -> httpx2.AsyncClient:
+        """A signed-in browser: the owner of the server, or somebody with one role on one site.
+
+        Its requests come as those of our own pages do.
+        """
+        cookie, now = sign_ins.new_secret(), self.world.now
+        user_id = await self.app.state.writer.run(lambda: _somebody(role, site_id, cookie, now))
+        client = self.client()
+        client.cookies.set(COOKIE, cookie)
+        client.headers.update({"Sec-Fetch-Site": "same-origin", "X-User": str(user_id)})
+        return client
+
     async def get(self, path: str, token: str | None = None, **params: Any) -> httpx2.Response:
         async with self.client(self.token if token is None else token) as client:
             return await client.get(path, params=params or None)
@@ -68,6 +82,17 @@ class Office:
         answer = await self.get(f"/api/v1/sites/1{path}", **params)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+def _somebody(role: str, site_id: int, cookie: str, now: int) -> Script[int]:
+    if role == "server owner":
+        user_id = yield from users.first_owner(now)
+    else:
+        email = f"{role}-{site_id}-{cookie[:8]}@office.example".lower()
+        user_id = yield from users.add(email, "", users.MEMBER, now)
+        yield from users.give(user_id, site_id, role)
+    yield from sign_ins.sign_in(user_id, cookie, "a test", now)
+    return user_id
 
 
 @asynccontextmanager

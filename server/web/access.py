@@ -1,7 +1,7 @@
 """Who asks, and for which site: an operator, the bearer of a token, or somebody signed in.
 
 An operator came over the 0600 socket of the data folder. A token is good for one site and one
-scope. A signed-in owner may do anything on every site, but only from our own pages.
+scope. A signed-in user may do what the role on a site allows, but only from our own pages.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,8 @@ from starlette.requests import Request
 from server.errors import Forbidden, NotFound, Unauthorised
 from server.model import Site
 from server.storage import sign_ins
-from server.storage.tokens import Token
+from server.storage.tokens import SCOPES, Token
+from server.storage.users import User
 from server.web.state import State
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -25,14 +26,25 @@ class Caller(NamedTuple):
 
     operator: bool = False
     token: Token | None = None
-    user_id: int = 0
+    user: User | None = None
 
     @property
     def author(self) -> str:
         """As whom this caller is recorded."""
         if self.token is not None:
             return f"token t{self.token.token_id}"
-        return "operator" if self.operator else f"user u{self.user_id}"
+        return "operator" if self.user is None else f"user u{self.user.user_id}"
+
+    def scope(self, site_id: int) -> str:
+        """The most this caller may do on a site; empty: it is not theirs."""
+        if self.token is not None:
+            return self.token.scope if self.token.site_id == site_id else ""
+        return "admin" if self.user is None else self.user.scope(site_id)
+
+    def may(self, site_id: int, scope: str) -> bool:
+        """Whether that much is allowed; an empty scope asks for nothing but the site."""
+        mine = self.scope(site_id)
+        return bool(mine) and (not scope or SCOPES.index(mine) >= SCOPES.index(scope))
 
 
 async def caller_of(state: State, request: Request) -> Caller:
@@ -42,47 +54,48 @@ async def caller_of(state: State, request: Request) -> Caller:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return Caller(token=state.token_of(bearer.strip()))
-    user_id = await user_of(state, request)
-    if not user_id:
+    user = await user_of(state, request)
+    if user is None:
         raise Unauthorised("send a valid token: Authorization: Bearer hr_…")
     check_same_origin(request)
-    return Caller(user_id=user_id)
+    return Caller(user=user)
 
 
 def site_of(state: State, caller: Caller, site_id: str, scope: str) -> Site:
     """The site of a path. One that is another's is answered like one that does not exist."""
-    if caller.token is not None:
-        return state.site_for(caller.token, site_id, scope)
-    return state.sites.get(site_id)
+    site = state.sites.get(site_id)
+    if not caller.may(site.site_id, ""):
+        raise NotFound("no such site")
+    if not caller.may(site.site_id, scope):
+        who = "this token has the scope" if caller.token else "your role here has the scope"
+        raise Forbidden(f"{who} {caller.scope(site.site_id)}; {scope} is needed")
+    return site
 
 
 def sites_of(state: State, caller: Caller) -> list[Site]:
     """Every site this caller may see."""
-    if caller.token is None:
-        return state.sites.all
-    return [site for site in state.sites.all if site.site_id == caller.token.site_id]
+    return [site for site in state.sites.all if caller.may(site.site_id, "")]
 
 
 def need_operator(caller: Caller) -> None:
-    """Raises `Forbidden`."""
-    if not caller.operator and not caller.user_id:
+    """Raises `Forbidden` for everybody but operators and owners of the whole server."""
+    if not caller.operator and not (caller.user and caller.user.owner):
         raise Forbidden("only an operator may do this: use the command line on the server")
 
 
-async def user_of(state: State, request: Request) -> int:
-    """The signed-in user, 0 if nobody is. Using a cookie keeps it good."""
+async def user_of(state: State, request: Request) -> User | None:
+    """Who is signed in. Using a cookie keeps it good."""
     cookie = cookie_of(request)
     if not cookie:
-        return 0
+        return None
     now = state.clock()
     async with state.database.snapshot() as reader:
         found = await sign_ins.signed_in(reader, cookie, now)
     if found is None:
-        return 0
-    user_id, seen = found
-    if now - seen > sign_ins.TOUCH_MS:
+        return None
+    if now - found.seen > sign_ins.TOUCH_MS:
         await state.writer.run(lambda: sign_ins.touch(cookie, now))
-    return user_id
+    return found.user
 
 
 def cookie_of(request: Request) -> str:

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from server.web.openapi import document
 from server.web.operations import Endpoint, Operation
-from server.web.pages import Pages
+from server.web.pages.table import page_routes
 from server.web.routes import PREFIX, PostEvents, operations
 from server.web.state import State
 
@@ -30,8 +30,3 @@ def api_routes(state: State, post_events: PostEvents) -> list[BaseRoute]:
         Route(f"{PREFIX}/openapi.json", openapi, methods=["GET"]),
         *(Route(path, Endpoint(state, found)) for path, found in by_path.items()),
     ]
-
-
-def page_routes(state: State) -> list[BaseRoute]:
-    """The pages for people: `/`, `/people/{id}`, `/visitors`, `/open/{token}`, `/sign-out`."""
-    return [*Pages(state).routes()]

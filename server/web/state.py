@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from server.errors import Forbidden, NotFound, Unauthorised
+from server.errors import NotFound, Unauthorised
 from server.ingest.pipeline import Tools
 from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
@@ -23,8 +23,11 @@ from server.storage.ledger import Ledger
 from server.storage.tokens import Token
 from server.storage.writer import Writer
 from server.tell.teller import Teller
+from server.web.arrivals import Arrivals
+from server.web.backoff import Backoff
 from server.web.backtesting import Backtests
 from server.web.eraser import Eraser
+from server.web.passwords import Passwords
 
 HOUR_MS = 3_600_000
 
@@ -107,6 +110,9 @@ class State:
 
     def __post_init__(self) -> None:
         self.refused = Refused(self.metrics)
+        self.arrivals = Arrivals()
+        self.passwords = Passwords()
+        self.backoff = Backoff()
         self.replays = Replays(
             self.database,
             self.writer,
@@ -188,14 +194,6 @@ class State:
         if token is None:
             raise Unauthorised("send a valid token: Authorization: Bearer hr_…")
         return token
-
-    def site_for(self, token: Token, site_id: str, scope: str) -> Site:
-        """The site of a path, if the token is one of that site and of that scope."""
-        if str(token.site_id) != site_id:
-            raise NotFound("no such site")
-        if not token.allows(scope):
-            raise Forbidden(f"this token has the scope {token.scope}; {scope} is needed")
-        return self.sites.get(site_id)
 
 
 def new_secret() -> str:

@@ -66,8 +66,11 @@ def tag_routes(state: State) -> list[Route]:
     async def of_site(request: Request) -> Response:
         key = request.path_params["key"]
         site = state.sites.by_key.get(key)
+        referrer, now = request.headers.get("referer", ""), state.clock()
         if site is None:
+            state.arrivals.stranger(key, referrer, now)
             raise NotFound("no site has this key", code="unknown_key")
+        state.arrivals.loaded(site.site_id, referrer, now)
         return answer(request, widget_config(site, key))
 
     async def plain(request: Request) -> Response:

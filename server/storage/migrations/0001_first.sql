@@ -18,12 +18,14 @@ CREATE TABLE sites (
   created_at $int NOT NULL
 );
 
+-- role: owner of the whole server, or member of the sites that members says. An e-mail is empty for
+-- the first owner until it is chosen.
 CREATE TABLE users (
   user_id $int NOT NULL PRIMARY KEY,
   email $text NOT NULL UNIQUE,
   name $text NOT NULL DEFAULT '',
   password_hash $text,
-  role $text NOT NULL DEFAULT 'owner',
+  role $text NOT NULL DEFAULT 'member',
   created_at $int NOT NULL,
   disabled_at $int
 );
@@ -31,7 +33,7 @@ CREATE TABLE users (
 CREATE TABLE members (
   user_id $int NOT NULL,
   site_id $int NOT NULL,
-  role $text NOT NULL,
+  role $text NOT NULL, -- owner, marketer or viewer
   PRIMARY KEY (user_id, site_id)
 ) $clustered;
 
@@ -39,6 +41,7 @@ CREATE TABLE sign_ins (
   hash $bytes NOT NULL PRIMARY KEY,
   user_id $int NOT NULL,
   kind $text NOT NULL, -- link (one use) or cookie
+  browser $text NOT NULL DEFAULT '', -- in words, for its list
   created_at $int NOT NULL,
   seen_at $int NOT NULL,
   expires_at $int NOT NULL

@@ -1,0 +1,157 @@
+// Keys, copying and charts. Every page works without this file; it adds comfort only.
+"use strict";
+(() => {
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // ---------------------------------------------------------------- copying
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = find(button.dataset.copy)?.textContent.trim() ?? "";
+    const label = find(".label", button) ?? button;
+    const before = label.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      label.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(find(button.dataset.copy));
+      label.textContent = "Press Ctrl+C";
+    }
+    setTimeout(() => (label.textContent = before), 2000);
+  });
+
+  // A menu closes when something else is clicked, or by Escape.
+  document.addEventListener("click", (event) => {
+    for (const menu of all("details.sites[open], details.pop[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  // A choice that changes what a page shows needs no button.
+  document.addEventListener("change", (event) => {
+    if (event.target.closest("[data-submits]")) event.target.form?.requestSubmit();
+    const every = event.target.closest("[data-checks]");
+    if (every) for (const box of all(every.dataset.checks)) box.checked = every.checked;
+  });
+
+  // ---------------------------------------------------------------- keys
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
+  const rows = () => all("[data-row]").filter((row) => row.offsetParent);
+  let chord = 0;
+
+  function step(by) {
+    const list = rows();
+    if (!list.length) return;
+    const now = list.findIndex((row) => row.contains(document.activeElement));
+    const next = list[Math.max(0, Math.min(list.length - 1, now < 0 ? 0 : now + by))];
+    const link = next.matches("a, summary") ? next : find("a, summary", next);
+    link?.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      for (const menu of all("details.sites[open], details.pop[open]")) {
+        menu.open = false;
+        find("summary", menu).focus();
+      }
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    const pressed = event.key;
+    if (chord && performance.now() - chord < 1500) {
+      chord = 0;
+      const link = find(`.main-nav [data-key="${CSS.escape(pressed)}"]`);
+      if (link) {
+        event.preventDefault();
+        link.click();
+      }
+      return;
+    }
+    chord = 0;
+    if (pressed === "g") chord = performance.now();
+    else if (pressed === "j") step(1);
+    else if (pressed === "k") step(-1);
+    else if (pressed === "?") find("#keys")?.showModal();
+    else if (pressed === "/") {
+      event.preventDefault();
+      const field = find('input[type="search"]');
+      if (field) field.focus();
+      else find('.main-nav [data-key="p"]')?.click();
+    }
+  });
+
+  // ---------------------------------------------------------------- charts
+  // Numbers stand in a table beside every chart; the chart is drawn from them.
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function draw(figure) {
+    const data = JSON.parse(find("script[type='application/json']", figure).textContent);
+    const place = find(".plot", figure);
+    const axis = {
+      stroke: css("--soft"),
+      grid: { stroke: css("--line"), width: 1 },
+      ticks: { show: false },
+      font: "12px system-ui, sans-serif",
+    };
+    const colours = [css("--accent"), css("--soft"), css("--cool")];
+    const days = data.series[0].values.map((_, index) => index);
+    const label = (index) => data.labels[index] ?? "";
+    const plot = new uPlot(
+      {
+        width: place.clientWidth,
+        height: Number(figure.dataset.height) || 220,
+        cursor: { y: false, points: { size: 7 } },
+        legend: { live: true },
+        scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high || 1] } },
+        axes: [
+          { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((i) => (Number.isInteger(i) ? label(i) : "")) },
+          { ...axis, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] },
+        ],
+        series: [
+          { label: data.x, value: (_, index) => (index == null ? "" : data.titles?.[index] ?? label(index)) },
+          ...data.series.map((one, index) => ({
+            label: one.name,
+            stroke: colours[index],
+            width: index ? 1.5 : 2,
+            dash: one.dashed ? [4, 4] : undefined,
+            fill: index || one.plain ? undefined : `color-mix(in srgb, ${colours[0]} 12%, transparent)`,
+            paths: one.steps ? uPlot.paths.stepped({ align: 1 }) : undefined,
+            points: { show: days.length < 2 },
+          })),
+        ],
+      },
+      [days, ...data.series.map((one) => one.values)],
+      place,
+    );
+    new ResizeObserver(() => {
+      if (place.clientWidth) plot.setSize({ width: place.clientWidth, height: plot.height });
+    }).observe(place);
+    return plot;
+  }
+
+  const drawn = new Map();
+  function drawAll() {
+    if (typeof uPlot === "undefined") return;
+    for (const [figure, plot] of drawn) {
+      if (!figure.isConnected) {
+        plot.destroy();
+        drawn.delete(figure);
+      }
+    }
+    for (const figure of all("figure.chart")) {
+      if (!drawn.has(figure)) drawn.set(figure, draw(figure));
+    }
+  }
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const [figure, plot] of drawn) {
+      plot.destroy();
+      drawn.delete(figure);
+      find(".plot", figure).replaceChildren();
+    }
+    drawAll();
+  });
+  document.addEventListener("htmx:after:swap", drawAll);
+  drawAll();
+})();

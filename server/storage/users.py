@@ -1,0 +1,171 @@
+"""Who may sign in: owners of the whole server, and members of single sites with a role each."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from server.errors import Conflict, NotFound
+from server.storage.database import Query, Reader, Row, Script
+
+OWNER, MEMBER = "owner", "member"
+#: What each role may do, as the scope of a token. Scopes nest: admin ⊃ write ⊃ read.
+ROLE_SCOPES = {"owner": "admin", "marketer": "write", "viewer": "read"}
+ROLES = tuple(ROLE_SCOPES)
+
+
+class User(NamedTuple):
+    """Somebody who may sign in. `sites` are the roles of a member; an owner has every site."""
+
+    user_id: int
+    email: str
+    name: str
+    role: str
+    sites: Mapping[int, str]
+    password: bool  # whether one was chosen
+    disabled: bool = False
+
+    @property
+    def owner(self) -> bool:
+        return self.role == OWNER
+
+    @property
+    def called(self) -> str:
+        return self.name or self.email or "the owner"
+
+    def scope(self, site_id: int) -> str:
+        """What this user may do on a site, as a token's scope; empty: nothing."""
+        return "admin" if self.owner else ROLE_SCOPES.get(self.sites.get(site_id, ""), "")
+
+
+_COLUMNS = "u.user_id, u.email, u.name, u.role, u.password_hash IS NOT NULL, u.disabled_at"
+
+
+async def by_id(reader: Reader, user_id: int) -> User:
+    """Raises `NotFound`."""
+    rows = await reader.fetch(f"SELECT {_COLUMNS} FROM users u WHERE u.user_id = $1", user_id)
+    if not rows:
+        raise NotFound("no such user")
+    return (await _with_sites(reader, rows))[0]
+
+
+async def everybody(reader: Reader) -> list[User]:
+    """Every user, the first one first."""
+    rows = await reader.fetch(f"SELECT {_COLUMNS} FROM users u ORDER BY u.user_id")
+    return await _with_sites(reader, rows)
+
+
+async def _with_sites(reader: Reader, rows: list[Row]) -> list[User]:
+    one = rows[0][0] if len(rows) == 1 else None  # who asks for a page is looked up every time
+    members = await (
+        reader.fetch("SELECT user_id, site_id, role FROM members WHERE user_id = $1", one)
+        if one is not None
+        else reader.fetch("SELECT user_id, site_id, role FROM members ORDER BY user_id, site_id")
+    )
+    found: dict[int, dict[int, str]] = {}
+    for user_id, site_id, role in members:
+        found.setdefault(user_id, {})[site_id] = role
+    return [
+        User(
+            user_id=row[0],
+            email=row[1],
+            name=row[2],
+            role=row[3],
+            sites=found.get(row[0], {}),
+            password=bool(row[4]),
+            disabled=row[5] is not None,
+        )
+        for row in rows
+    ]
+
+
+async def password_of(reader: Reader, email: str) -> tuple[int, str | None]:
+    """(user, hash of the password) of an e-mail in force; (0, None) where there is none."""
+    rows = await reader.fetch(
+        "SELECT user_id, password_hash FROM users WHERE email = $1 AND disabled_at IS NULL", email
+    )
+    return (rows[0][0], rows[0][1]) if rows and email else (0, None)
+
+
+async def anybody_has_a_password(reader: Reader) -> bool:
+    rows = await reader.fetch("SELECT 1 FROM users WHERE password_hash IS NOT NULL LIMIT 1")
+    return bool(rows)
+
+
+def first_owner(now: int) -> Script[int]:
+    """The owner with the lowest number, who is made if there is none."""
+    rows = yield Query(
+        "SELECT user_id FROM users WHERE role = 'owner' AND disabled_at IS NULL"
+        " ORDER BY user_id LIMIT 1"
+    )
+    if rows:
+        owner: int = rows[0][0]
+        return owner
+    return (yield from _insert("", "", OWNER, now))
+
+
+def add(email: str, name: str, role: str, now: int) -> Script[int]:
+    """A new user's number. Raises `Conflict` where the e-mail is somebody's already."""
+    yield from _free(email, 0)
+    return (yield from _insert(email, name, role, now))
+
+
+def choose(user_id: int, email: str, name: str, password_hash: str) -> Script[None]:
+    """Set how a user signs in from now on. Raises `Conflict` for an e-mail of somebody else."""
+    yield from _free(email, user_id)
+    yield Query(
+        "UPDATE users SET email = $2, name = $3, password_hash = $4 WHERE user_id = $1",
+        (user_id, email, name, password_hash),
+    )
+
+
+def rehash(user_id: int, before: str, after: str) -> Script[None]:
+    """The same password, hashed by today's measure."""
+    yield Query(
+        "UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2",
+        (user_id, before, after),
+    )
+
+
+def give(user_id: int, site_id: int, role: str) -> Script[None]:
+    """A role on a site; an empty one takes it away."""
+    if not role:
+        yield Query("DELETE FROM members WHERE user_id = $1 AND site_id = $2", (user_id, site_id))
+        return
+    yield Query(
+        "INSERT INTO members (user_id, site_id, role) VALUES ($1, $2, $3)"
+        " ON CONFLICT (user_id, site_id) DO UPDATE SET role = excluded.role",
+        (user_id, site_id, role),
+    )
+
+
+def disable(user_id: int, now: int | None) -> Script[None]:
+    """Nobody signs in as this user any more; None lets them in again.
+
+    Raises `Conflict` where no owner would be left.
+    """
+    if now is not None:
+        rows = yield Query(
+            "SELECT 1 FROM users WHERE role = 'owner' AND disabled_at IS NULL"
+            " AND user_id <> $1 LIMIT 1",
+            (user_id,),
+        )
+        if not rows:
+            raise Conflict("one owner must remain", code="last_owner")
+    yield Query("UPDATE users SET disabled_at = $2 WHERE user_id = $1", (user_id, now))
+
+
+def _free(email: str, user_id: int) -> Script[None]:
+    rows = yield Query(
+        "SELECT 1 FROM users WHERE email = $1 AND user_id <> $2 LIMIT 1", (email, user_id)
+    )
+    if rows:
+        raise Conflict("somebody signs in with this e-mail already", code="email_taken")
+
+
+def _insert(email: str, name: str, role: str, now: int) -> Script[int]:
+    made = yield Query("SELECT coalesce(max(user_id), 0) + 1 FROM users")
+    yield Query(
+        "INSERT INTO users (user_id, email, name, role, created_at) VALUES ($1, $2, $3, $4, $5)",
+        (made[0][0], email, name, role, now),
+    )
+    number: int = made[0][0]
+    return number

@@ -1,0 +1,1 @@
+"""The pages for people: rendered here, escaped by default, and whole without a script."""

@@ -1,0 +1,322 @@
+"""Getting in: one-time links, e-mail and password, waiting after wrong ones, and getting out."""
+
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from server.storage.sign_ins import ABSOLUTE_MS, IDLE_MS, LINK_MS
+from server.web.backoff import FREE, MOST_MS, Backoff
+from server.web.sign_in import KNOWN, new_link, way_back
+from tests.office import BASE, Office
+from tests.tracking import DAY, HOUR
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+OURS = {"Sec-Fetch-Site": "same-origin"}
+EMAIL, PASSWORD = "grace@office.example", "four unrelated words"
+
+
+@asynccontextmanager
+async def arrived(office: Office) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser that opened a fresh link."""
+    async with office.client() as client:
+        client.headers.update(OURS)
+        answer = await client.get(await new_link(office.app.state))
+        assert answer.status_code == 303
+        yield client
+
+
+async def choose(client: httpx2.AsyncClient, **fields: str) -> httpx2.Response:
+    given = {"email": EMAIL, "password": PASSWORD, "name": "Grace"} | fields
+    return await client.post("/welcome", data=given)
+
+
+async def sign_in(
+    client: httpx2.AsyncClient, password: str = PASSWORD, email: str = EMAIL, **more: str
+) -> httpx2.Response:
+    given = {"email": email, "password": password} | more
+    return await client.post("/sign-in", data=given, headers=OURS)
+
+
+async def inside(client: httpx2.AsyncClient) -> bool:
+    return (await client.get("/")).status_code == 200
+
+
+async def test_before_anybody_has_a_password_the_way_in_is_named(office: Office) -> None:
+    """`/` leads to the sign-in page, which tells of the link in the terminal; then no more."""
+    async with office.client() as client:
+        answer = await client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        page = await client.get("/sign-in")
+        assert page.status_code == 200
+        assert "one-time link in its terminal" in page.text
+        asked = await client.get("/visitors?sort=-score")
+        assert asked.headers["location"] == "/sign-in?next=%2Fvisitors%3Fsort%3D-score"
+    async with arrived(office) as client:
+        await choose(client)
+    async with office.client() as client:
+        assert "one-time link in its terminal" not in (await client.get("/sign-in")).text
+
+
+async def test_a_link_opens_the_pages_once(office: Office) -> None:
+    """Only its first use, only from a browser that comes to stay, and no longer than a day."""
+    state = office.app.state
+    async with office.client() as client:
+        link = await new_link(state)
+        assert (await client.head(link)).status_code == 204
+        prefetched = await client.get(link, headers={"Sec-Purpose": "prefetch"})
+        assert prefetched.status_code == 204
+        opened = await client.get(link)
+        assert opened.headers["location"] == "/welcome"
+        cookie = opened.headers.get_list("set-cookie")[0]
+        assert "HttpOnly" in cookie
+        assert "samesite=lax" in cookie.lower()
+        assert "secure" not in cookie.lower()
+        assert await inside(client)
+    async with office.client() as other:
+        again = await other.get(link)
+        assert again.status_code == 401
+        assert "used before" in again.text
+        late = await new_link(state)
+        office.world.now += LINK_MS
+        assert (await other.get(late)).status_code == 401
+        assert not await inside(other)
+        assert (await other.get("/open/nonsense")).status_code == 401
+
+
+async def test_a_password_is_chosen_and_opens(office: Office) -> None:
+    """From the first link to a sign-in elsewhere, back to the page that was asked for."""
+    async with arrived(office) as client:
+        assert "Welcome" in (await client.get("/welcome")).text
+        for fields, words in (
+            ({"email": "grace"}, "no e-mail address"),
+            ({"password": "short"}, "at least 10"),
+            ({"password": EMAIL}, "guessed first"),
+            ({"password": "aaaaaaaaaaaa"}, "guessed first"),
+        ):
+            refused = await choose(client, **fields)
+            assert refused.status_code == 400, fields
+            assert words in refused.text
+        before = dict(client.cookies)
+        assert (await choose(client)).status_code == 303
+        assert await inside(client)
+        assert client.cookies["handraise"] != before["handraise"]
+        async with office.client() as old:
+            old.cookies.update(before)
+            assert not await inside(old)
+    async with office.client() as other:
+        wrong = await sign_in(other, "four other words")
+        assert wrong.status_code == 401
+        assert "do not belong together" in wrong.text
+        assert not await inside(other)
+        found = await sign_in(other, email=" GRACE@office.example ", next="/visitors")
+        assert (found.status_code, found.headers["location"]) == (303, "/visitors")
+        assert await inside(other)
+        assert "Grace" in (await other.get("/")).text
+
+
+async def test_a_new_password_ends_every_other_sign_in(office: Office) -> None:
+    """And needs the one before."""
+    async with arrived(office) as client, office.client() as other:
+        await choose(client)
+        await sign_in(other)
+        assert await inside(other)
+        refused = await choose(client, password="another good phrase", before="not it at all")
+        assert refused.status_code == 403
+        assert "is another one" in refused.text
+        done = await choose(client, password="another good phrase", before=PASSWORD)
+        assert done.status_code == 303
+        assert await inside(client)
+        assert not await inside(other)
+        assert (await sign_in(other)).status_code == 401
+        assert (await sign_in(other, "another good phrase")).status_code == 303
+
+
+async def test_a_sign_in_ends(office: Office) -> None:
+    """Kept by use for ninety days, lost after two weeks without, and by signing out."""
+    async with arrived(office) as client:
+        lived = 0
+        while lived + IDLE_MS - HOUR < ABSOLUTE_MS:
+            office.world.now += IDLE_MS - HOUR
+            lived += IDLE_MS - HOUR
+            assert await inside(client)
+        office.world.now += ABSOLUTE_MS - lived
+        assert not await inside(client)
+    async with arrived(office) as client:
+        cookie = dict(client.cookies)
+        assert (await client.post("/sign-out")).status_code == 303
+        assert not await inside(client)
+        client.cookies.update(cookie)
+        assert not await inside(client)
+    async with arrived(office) as client:
+        office.world.now += IDLE_MS
+        assert not await inside(client)
+
+
+@ONE_ENGINE
+async def test_who_is_disabled_is_out_at_once(office: Office) -> None:
+    from server.storage import users
+
+    async with await office.browser() as owner, await office.browser("marketer") as client:
+        assert await inside(owner)
+        assert await inside(client)
+        user_id, now = int(client.headers["x-user"]), office.world.now
+        await office.app.state.writer.run(lambda: users.disable(user_id, now))
+        assert not await inside(client)
+
+
+@ONE_ENGINE
+async def test_the_cookie_is_bound_to_https_where_there_is_https(office: Office) -> None:
+    """In the clear only on this machine; behind a TLS proxy with the host prefix."""
+    state = office.app.state
+    path = (await new_link(state)).removeprefix(BASE)
+    async with office.client() as client:
+        for url in (f"http://stats.example{path}", "http://stats.example/sign-in"):
+            given = {"email": EMAIL, "password": PASSWORD}
+            refused = (
+                await client.post(url, data=given, headers=OURS)
+                if url.endswith("/sign-in")
+                else await client.get(url)
+            )
+            assert refused.status_code == 403
+            assert "HANDRAISE_PUBLIC_URL" in refused.text
+        state.base_url = "https://stats.example"
+        opened = await client.get(f"http://stats.example{path}")
+        cookies = opened.headers.get_list("set-cookie")
+        assert cookies[0].startswith("__Host-handraise=")
+        assert all("Secure" in cookie for cookie in cookies)
+
+
+ORIGINS: list[tuple[dict[str, str], int]] = [
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Origin": "https://evil.example"}, 403),
+    ({"Origin": "null"}, 403),
+    ({"Sec-Fetch-Site": "same-origin"}, 201),
+    ({"Origin": BASE}, 201),
+    ({}, 201),
+]
+
+
+@ONE_ENGINE
+async def test_another_sites_page_changes_nothing(office: Office) -> None:
+    """A cookie counts for a change only where our own page sent it; signing in and out too."""
+    async with await office.browser() as client:
+        del client.headers["sec-fetch-site"]
+        for headers, status in ORIGINS:
+            body = {"scope": "read"}
+            answer = await client.post("/api/v1/sites/1/tokens", json=body, headers=headers)
+            assert answer.status_code == status, headers
+            if status == 403:
+                for path in ("/sign-in", "/sign-out", "/welcome"):
+                    assert (await client.post(path, headers=headers)).status_code == 403, path
+        assert await inside(client)
+
+
+# ---------------------------------------------------------------- wrong passwords
+
+
+@ONE_ENGINE
+async def test_guessing_is_slow_and_locks_nobody_out(office: Office) -> None:
+    """After five tries there is a wait; whoever signed in before is not slowed by strangers, and
+    the link from the terminal opens in any case."""
+    async with arrived(office) as home, office.client() as thief:
+        await choose(home)
+        await home.post("/sign-out")
+        for _ in range(FREE):
+            assert (await sign_in(thief, "wrong words here")).status_code == 401
+        refused = await sign_in(thief)  # the right one, but too soon
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "handraise link" in refused.text
+        assert not await inside(thief)
+        assert KNOWN in home.cookies
+        assert (await sign_in(home)).status_code == 303
+        office.world.now += MOST_MS
+        assert (await sign_in(thief)).status_code == 303
+    async with arrived(office) as client:
+        assert await inside(client)
+
+
+@ONE_ENGINE
+async def test_a_known_browser_is_known_for_its_own_account_only(office: Office) -> None:
+    """Somebody's browser is a stranger to everybody else's account."""
+    async with arrived(office) as home, office.client() as member:
+        await choose(home)
+        member.cookies.set(KNOWN, home.cookies[KNOWN], path="/sign-in")
+        for _ in range(FREE):
+            await sign_in(member, "wrong words here", "other@office.example")
+        assert (await sign_in(member, "x", "other@office.example")).status_code == 429
+        member.cookies.set(KNOWN, home.cookies[KNOWN][:-2] + "xx", path="/sign-in")
+        assert (await sign_in(member, "x", "other@office.example")).status_code == 429
+
+
+@ONE_ENGINE
+async def test_nobody_learns_which_e_mails_there_are(office: Office) -> None:
+    """The same words and the same time for an e-mail nobody has; medians of 20 within a third."""
+    async with arrived(office) as home:
+        await choose(home)
+    taken: dict[str, list[float]] = {EMAIL: [], "nobody@office.example": []}
+    pages: dict[str, str] = {}
+    async with office.client() as thief:
+        await sign_in(thief, "wrong words here")  # the hash of nobody is made once
+        for _ in range(20):
+            for email, times in taken.items():
+                office.app.state.backoff = Backoff()
+                begun = time.process_time()
+                answer = await sign_in(thief, "wrong words here", email)
+                times.append(time.process_time() - begun)
+                assert answer.status_code == 401
+                pages[email] = answer.text.replace(email, "")
+    known, unknown = (statistics.median(times) for times in taken.values())
+    assert abs(known - unknown) < max(known, unknown) / 3
+    assert len(set(pages.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("tries", "waited", "wait"),
+    [
+        (0, 0, 0),
+        (FREE - 1, 0, 0),
+        (FREE, 0, 2_000),
+        (FREE, 1_500, 500),
+        (FREE, 2_000, 0),
+        (FREE + 3, 0, 16_000),
+        (1_000, 0, MOST_MS),
+        (1_000, DAY, 0),
+    ],
+)
+def test_waiting(tries: int, waited: int, wait: int) -> None:
+    """Tries without a wait, then twice as long each time, five minutes at most, a day in all."""
+    backoff = Backoff()
+    for _ in range(tries):
+        backoff.tried(["account a"], 1_000)
+    assert backoff.wait_ms(["account a", "address b"], 1_000 + waited) == wait
+    assert backoff.wait_ms(["account c"], 1_000 + waited) == 0
+    backoff.succeeded(["account a"])
+    assert backoff.wait_ms(["account a"], 1_000 + waited) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "leads"),
+    [
+        ("/", "/"),
+        ("/people/p7?site=1", "/people/p7?site=1"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/x\\..\\\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("/\n/evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+        ("/" + "a" * 3_000, "/"),
+        ("/ü", "/"),
+    ],
+)
+def test_the_way_back_is_a_path_of_ours(text: str, leads: str) -> None:
+    assert way_back(text) == leads
