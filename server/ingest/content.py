@@ -6,7 +6,7 @@ and reserved identifiers end at this door.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _MAX_CACHED = 256  # longer data is read each time: a hostile sender cannot fill the memory
 
 
-class Content(NamedTuple):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """`screen` is interned (it repeats), `data` is kept with the event, `flags` are added."""
 
     screen: str = ""

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.errors import Refusal
 from server.ingest.agents import Agent, Agents
 from server.ingest.geo import Geo
 from server.ingest.payload import Envelope, WireEvent
@@ -34,71 +33,39 @@ class Tools(NamedTuple):
     tombstones: Tombstones = Tombstones()  # empty for good: it has no key
 
 
-class Batch:
+class Batch(msgspec.Struct, gc=False):
     """A request while it is read: what all its events share."""
 
-    __slots__ = (
-        "address",
-        "agent",
-        "agent_text",
-        "arrival",
-        "consent",
-        "flags",
-        "place",
-        "refusal",
-        "sent",
-        "site",
-        "tab",
-        "tools",
-        "visitor",
-        "wire",
-    )
-
-    def __init__(self, site: Site, arrival: Arrival, wire: Envelope, tools: Tools) -> None:
-        self.site = site
-        self.arrival = arrival
-        self.wire = wire
-        self.tools = tools
-        self.sent = 0
-        self.visitor: bytes | None = None
-        self.tab: int | None = None
-        self.consent = Consent.UNKNOWN
-        self.flags = 0
-        self.agent: Agent | None = None
-        self.agent_text = ""
-        self.place = ""
-        self.refusal: Refusal | None = None  # refuses every event of the batch
+    site: Site
+    arrival: Arrival
+    wire: Envelope
+    tools: Tools
+    sent: int = 0
+    visitor: bytes | None = None
+    tab: int | None = None
+    consent: Consent = Consent.UNKNOWN
+    flags: int = 0
+    agent: Agent | None = None
+    agent_text: str = ""
+    place: str = ""
 
 
-class Draft:
-    """One event while it is read."""
+class Draft(msgspec.Struct, gc=False):
+    """One event while it is read; `flags` begin as those of its batch."""
 
-    __slots__ = (
-        "at",
-        "batch",
-        "campaign",
-        "class_",
-        "data",
-        "event_id",
-        "flags",
-        "kind",
-        "page_view",
-        "reason",
-        "referrer",
-        "screen",
-        "title",
-        "url",
-        "wire",
-    )
-
-    def __init__(self, batch: Batch, wire: WireEvent) -> None:
-        self.batch = batch
-        self.wire = wire
-        self.flags = batch.flags
-        self.kind = Kind.PAGE_VIEW
-        self.event_id = b""
-        self.at = 0
-        self.url = self.campaign = self.referrer = self.title = self.screen = self.data = ""
-        self.page_view: bytes | None = None
-        self.class_ = Class.HUMAN
-        self.reason = ""
+    batch: Batch
+    wire: WireEvent
+    flags: int
+    kind: Kind = Kind.PAGE_VIEW
+    event_id: bytes = b""
+    at: int = 0
+    url: str = ""
+    local: bool = False  # the page is on the reader's own machine
+    campaign: str = ""
+    referrer: str = ""
+    title: str = ""
+    screen: str = ""
+    data: str = ""
+    page_view: bytes | None = None
+    class_: Class = Class.HUMAN
+    reason: str = ""

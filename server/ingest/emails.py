@@ -7,7 +7,7 @@ What could pass for another address is refused, never repaired.
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from server.ingest.private import UNSEEN, vocabulary
@@ -76,6 +76,7 @@ def _disguised(text: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)  # a form's address is looked at as a field and as an identifier
 def _validated(text: str) -> str | None:
     from email_validator import EmailNotValidError, validate_email
 

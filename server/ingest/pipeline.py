@@ -11,7 +11,8 @@ clock or the network: what arrives, when, and from whom are arguments.
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from server.errors import Forbidden, Refusal
 from server.ingest import limits
@@ -20,7 +21,7 @@ from server.ingest.consent import WORDS, verdict
 from server.ingest.content import read_content
 from server.ingest.draft import Arrival, Batch, Draft, Tools
 from server.ingest.payload import Envelope, WireEvent, read_id, read_tab, tidy
-from server.ingest.urls import host_of, is_local, read_referrer, read_url
+from server.ingest.urls import read_referrer, read_url
 from server.model import (
     EVENT_KINDS,
     PAGE_KINDS,
@@ -44,7 +45,7 @@ _agent_text = lru_cache(maxsize=4_096)(tidy_agent)
 _verdict = lru_cache(maxsize=1_024)(verdict)
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a batch came to: events to store, and each refused id with its reason."""
 
     events: list[Event]
@@ -175,7 +176,7 @@ def read_page(draft: Draft) -> Refusal | None:
     if wire.u:
         page = read_url(wire.u)
         if page is not None:
-            draft.url, draft.campaign = page.url, page.campaign
+            draft.url, draft.campaign, draft.local = page.url, page.campaign, page.local
     if not draft.url and draft.kind in PAGE_KINDS:
         return Refusal.BAD_URL
     if draft.kind is not Kind.PAGE_VIEW:
@@ -210,7 +211,7 @@ def classify(draft: Draft) -> Refusal | None:
         draft.class_, draft.reason = Class.BOT, agent.bot
     elif draft.flags & WEBDRIVER and not settings.allow_automation:
         draft.class_, draft.reason = Class.BOT, "webdriver"
-    elif draft.url and not settings.allow_localhost and is_local(host_of(draft.url)):
+    elif draft.local and not settings.allow_localhost:
         draft.class_, draft.reason = Class.INTERNAL, "localhost"
     return None
 
@@ -266,13 +267,11 @@ def read_batch(site: Site | None, arrival: Arrival, wire: Envelope, tools: Tools
 
 
 def _read_event(batch: Batch, wire: WireEvent) -> Event | Refusal:
-    draft = Draft(batch, wire)
+    draft = Draft(batch, wire, batch.flags)
     for step in EVENT_STEPS:
         refusal = step(draft)
-        if refusal is Refusal.TOMBSTONE:
-            return _stub(draft)
         if refusal is not None:
-            return refusal
+            return _stub(draft) if refusal is Refusal.TOMBSTONE else refusal
     arrival = batch.arrival
     alone = draft.flags & SUBMISSION_ONLY
     return Event(

@@ -34,6 +34,7 @@ class Page(NamedTuple):
     host: str
     path: str
     campaign: str
+    local: bool = False  # on the reader's own machine
 
 
 def read_url(raw: str) -> Page | None:
@@ -54,7 +55,7 @@ def _read(raw: str) -> Page | None:
         tracked = way_tracked | tracked
         tail = _fit("#" + without_secrets(way), way_kept)
         url = url + tail if len(url) + len(tail) <= MAX_URL else url
-    return Page(url, host, path, campaign_of(tracked) if tracked else "")
+    return Page(url, host, path, campaign_of(tracked) if tracked else "", is_local(host))
 
 
 _read_cached = lru_cache(maxsize=8_192)(_read)

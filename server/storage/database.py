@@ -7,6 +7,7 @@ the common subset: `$1` placeholders, integers, bytes and text, `ON CONFLICT …
 
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 Row = tuple[Any, ...]
@@ -85,7 +86,11 @@ def in_list(values: Sequence[Any], first: int, sizes: Sequence[int] = (1, 8, 64,
 
     Pad the arguments with `padded`; at most 512 values.
     """
-    size = next(size for size in sizes if size >= len(values))
+    return _marks(next(size for size in sizes if size >= len(values)), first)
+
+
+@lru_cache(maxsize=256)
+def _marks(size: int, first: int) -> str:
     return "(" + ",".join(f"${first + i}" for i in range(size)) + ")"
 
 

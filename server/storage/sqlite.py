@@ -10,12 +10,12 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 
@@ -38,8 +38,12 @@ STORAGE_FAULTS = {
 PAGE_CACHE_KB = 16_000
 #: 10 MB of log: whoever waits for a checkpoint waits 10 ms, so it should be fewer than one in 100.
 CHECKPOINT_PAGES = 2_500
-WAL_CEILING_BYTES = 14_000_000
-BOUND_EVERY_S = 1.0
+#: A log of this length waits for its readers, so that it ends below 16 MB.
+WAL_CEILING_BYTES = 11_000_000
+WAIT_FOR_READERS_MS = 250
+#: Where that was in vain it is tried again after this time, each time after twice as long: a long
+#: reader, such as a backup, must not hold up every turn.
+BOUND_AGAIN_S, BOUND_AGAIN_MOST_S = 0.05, 4.0
 BUSY_MS = 5_000
 #: A turn that takes longer than this goes on in the writer's thread.
 LOOP_S = 0.005
@@ -50,6 +54,16 @@ READ_LIMIT_S = 1.0
 def numbered(sql: str) -> str:
     """`$1` → `?1`: SQLite would take `$1` for a name."""
     return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def adapt_nothing() -> None:
+    """Have `sqlite3` take byte strings and None as they are.
+
+    It looks for an adapter of each, and where there is none an exception is made and dropped: half
+    the time of an insert. One that gives back what it got is found at once.
+    """
+    sqlite3.register_adapter(bytes, bytes)
+    sqlite3.register_adapter(type(None), cast("Callable[[None], None]", {}.get))
 
 
 #: Yields between statements whether what comes next may have to wait.
@@ -72,6 +86,7 @@ class SqliteWriter:
     """
 
     def __init__(self, path: Path, synchronous: str) -> None:
+        adapt_nothing()
         self.path, self.wal = path, Path(f"{path}-wal")
         self.pages: Pages | None = None
         self.connection = sqlite3.connect(
@@ -89,7 +104,8 @@ class SqliteWriter:
             "busy_timeout=0",  # `_begin` waits elsewhere
         ):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
-        self._bound_at = 0.0  # when the log was last found too long
+        self._bound_at = 0.0  # not before may a turn wait for readers
+        self._bound_again_s = BOUND_AGAIN_S
 
     def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
         """A whole turn in one thread."""
@@ -182,17 +198,20 @@ class SqliteWriter:
     def _bound_wal(self) -> None:
         """Passive checkpoints never shrink a log that readers keep busy: wait for them briefly."""
         try:
-            if os.stat(self.wal).st_size < WAL_CEILING_BYTES:
+            if os.stat(self.wal).st_size < WAL_CEILING_BYTES or time.monotonic() < self._bound_at:
                 return
         except OSError:
             return
-        if time.monotonic() < self._bound_at + BOUND_EVERY_S:
-            return  # a long reader, such as a backup, must not hold up every turn
-        self._bound_at = time.monotonic()
-        self.connection.execute("PRAGMA busy_timeout=100")
+        busy = 1
+        self.connection.execute(f"PRAGMA busy_timeout={WAIT_FOR_READERS_MS}")
         with suppress(sqlite3.Error):
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self.connection.execute("PRAGMA busy_timeout=0")
+        if busy:
+            self._bound_at = time.monotonic() + self._bound_again_s
+            self._bound_again_s = min(2 * self._bound_again_s, BOUND_AGAIN_MOST_S)
+        else:
+            self._bound_again_s = BOUND_AGAIN_S
 
     def scrub(self, first: int) -> int:
         """Clear what deleted rows left in some pages, from number `first` on; the page to go on

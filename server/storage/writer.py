@@ -7,7 +7,9 @@ the load and a lone event waits for nothing but its own fsync.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from server.errors import Overloaded
 from server.metrics import Metrics
@@ -22,13 +24,13 @@ QUEUE_AGE_S = 2.0
 PRESSED_EVENTS = 32
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
     site_id: int
     events: Sequence[Event]
     done: asyncio.Future[list[int]]
 
 
-class _Command(NamedTuple):
+class _Command(msgspec.Struct, frozen=True, gc=False):
     maker: ScriptMaker
     done: asyncio.Future[Any]
     moves: bool
@@ -147,21 +149,22 @@ class Writer:
         for command in self._commands:
             _settle(command.done, None, error)
 
-    def _take(self) -> tuple[list[_Waiting], list[_Command]]:
-        """What goes into this turn: whole requests up to the group's limit, and all commands."""
+    def _take(self) -> tuple[list[_Waiting], int, list[_Command]]:
+        """What goes into this turn: whole requests up to the group's limit, their events counted,
+        and all commands."""
         count = 0
         for index, waiting in enumerate(self._appends):
-            count += len(waiting.events)
-            if count > GROUP_EVENTS and index:
+            if index and count + len(waiting.events) > GROUP_EVENTS:
                 taken, self._appends = self._appends[:index], self._appends[index:]
                 break
+            count += len(waiting.events)
         else:
             taken, self._appends = self._appends, []
         commands, self._commands = self._commands, []
-        return taken, commands
+        return taken, count, commands
 
     async def _turn(self) -> None:
-        taken, commands = self._take()
+        taken, count, commands = self._take()
         groups: dict[int, list[_Waiting]] = {}
         for waiting in taken:
             groups.setdefault(waiting.site_id, []).append(waiting)
@@ -177,8 +180,8 @@ class Writer:
             self._appends[:0], self._commands[:0] = taken, commands  # `serve` refuses them
             raise
         finally:
-            self._queued -= sum(len(waiting.events) for waiting in taken)
-        self._measure(taken, self.monotonic() - started)
+            self._queued -= count
+        self._measure(count, self.monotonic() - started)
         self._answer(groups, commands, outcomes)
 
     def _append(self, site_id: int, group: Sequence[_Waiting]) -> ScriptMaker:
@@ -191,12 +194,12 @@ class Writer:
 
         return make
 
-    def _measure(self, taken: Sequence[_Waiting], seconds: float) -> None:
+    def _measure(self, count: int, seconds: float) -> None:
         self._since = self.monotonic()
         self.metrics.queue.set(self._queued)
-        if taken:
+        if count:
             self.metrics.commit_seconds.observe(seconds)
-            self.metrics.group_size.observe(sum(len(waiting.events) for waiting in taken))
+            self.metrics.group_size.observe(count)
 
     def _answer(
         self,
@@ -218,9 +221,9 @@ class Writer:
                 end = start + len(waiting.events)
                 _settle(waiting.done, seqs[start:end])
                 start = end
-            stored = sum(1 for seq in seqs if seq > 0)
-            self.metrics.appended.inc(stored)
-            self.metrics.duplicates.inc(seqs.count(0))
+            duplicates = seqs.count(0)
+            self.metrics.appended.inc(len(seqs) - duplicates - seqs.count(-1))
+            self.metrics.duplicates.inc(duplicates)
         for command, outcome in zip(commands, outcomes[len(groups) :], strict=True):
             _settle(command.done, outcome.value, outcome.error)
         if groups or any(command.moves for command in commands):

@@ -4,7 +4,6 @@ Read → decode → pipeline → writer; the 2xx leaves after the commit, never 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,13 +33,12 @@ PREFLIGHT = [
 ]
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
-ONE = b'{"accepted":1,"duplicates":0,"dropped":[]}'
 #: What `POST /e` looks at; the others of a browser's many headers are not worth their decoding.
 LOOKED_AT = {name.encode(): name for name in ("user-agent", "origin", "referer", "sec-gpc")}
 BAD_TOKEN = int(Flag.BAD_TOKEN)
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What a batch came to; `dropped` is (event id, reason)."""
 
     accepted: int
@@ -48,8 +46,6 @@ class Answer(NamedTuple):
     dropped: list[tuple[str, Refusal]]
 
     def body(self) -> bytes:
-        if self.accepted == 1 and not self.duplicates and not self.dropped:
-            return ONE
         shape = {
             "accepted": self.accepted,
             "duplicates": self.duplicates,
@@ -203,21 +199,37 @@ class Collect:
                 state.metrics.overloaded.inc()
             await _problem(send, error, error.status)
             return
-        more = [JSON]
-        if answer.dropped:
-            reasons = ", ".join(sorted({str(reason) for _, reason in answer.dropped}))
-            more += [EXPOSED, (b"handraise-dropped", reasons.encode("ascii"))]
-        await _send(send, 202, [*CORS, *more], answer.body())
+        start, end = STORED_ONE if answer == ONE else _accepted(answer)
+        await send(start)
+        await send(end)
+
+
+def _accepted(answer: Answer) -> tuple[Message, Message]:
+    headers = [*CORS, JSON]
+    if answer.dropped:
+        reasons = ", ".join(sorted({str(reason) for _, reason in answer.dropped}))
+        headers += [EXPOSED, (b"handraise-dropped", reasons.encode("ascii"))]
+    return _messages(202, headers, answer.body())
+
+
+def _messages(
+    status: int, headers: list[tuple[bytes, bytes]], body: bytes
+) -> tuple[Message, Message]:
+    """The two messages of a response."""
+    length = (b"content-length", str(len(body)).encode())
+    start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
+    return start, {"type": "http.response.body", "body": body}
+
+
+#: Nearly every answer, made once: servers only read it.
+ONE = Answer(1, 0, [])
+STORED_ONE = _accepted(ONE)
 
 
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    start: Message = {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [*headers, (b"content-length", str(len(body)).encode())],
-    }
+    start, end = _messages(status, headers, body)
     await send(start)
-    await send({"type": "http.response.body", "body": body})
+    await send(end)
 
 
 async def _problem(send: Send, error: HandraiseError, status: int) -> None:
