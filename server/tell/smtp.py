@@ -1,23 +1,34 @@
-"""One mail over SMTP. The library waits in a thread of ours; whoever gives up closes its socket."""
+"""One mail over SMTP, on a connection of its own; whoever gives up closes it."""
 
 import asyncio
 import contextlib
-import smtplib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Any
 
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPConnectResponseError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
+
 from server.errors import BadRequest
 from server.settings import Settings
+from server.tell.guard import SystemResolver
 from server.tell.outcomes import Outcome, shown
 
 TIMEOUT_S = 30.0  # for all of it
 SOCKET_S = 10.0  # for one answer
-THREADS = 4
+CONVERSATIONS = 4  # at a time: mail servers allow few of one client
 #: What the codes of RFC 5321 and 4954 say. A server's own words may name whom a mail is about.
 _SAID = {
     421: "service not available",
@@ -45,7 +56,8 @@ class Mailbox:
         self.user, self.password = settings.smtp_user, settings.smtp_password
         self.sender = settings.smtp_from
         self._tls = tls
-        self._threads: ThreadPoolExecutor | None = None
+        self._names = SystemResolver()
+        self._free = asyncio.Semaphore(CONVERSATIONS)
 
     def check(self) -> None:
         """Whether mails can be sent at all. Raises `BadRequest` with the setting to set."""
@@ -59,117 +71,105 @@ class Mailbox:
 
     async def send(self, message: EmailMessage, to: Sequence[str]) -> Outcome:
         """One attempt. Half of it is never taken back: a mail may arrive though this failed."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="handraise-mail")
-        under_way = _Conversation(self, message, list(to))
-        work = asyncio.get_running_loop().run_in_executor(self._threads, under_way.run)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await asyncio.shield(work)
+            async with self._free, asyncio.timeout(TIMEOUT_S):
+                return await self._attempt(message, list(to))
         except TimeoutError:
             return Outcome(ok=False, words=f"the mail server took longer than {TIMEOUT_S:g} s")
-        finally:
-            under_way.hang_up()
 
     def close(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        self._names.close()
 
-    @property
-    def tls(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
-
-
-class _Conversation:
-    """What happens in the thread."""
-
-    def __init__(self, box: Mailbox, message: EmailMessage, to: list[str]) -> None:
-        self.box = box
-        self.message = message
-        self.to = to
-        self.server: smtplib.SMTP | None = None
-        self.given_up = False
-
-    def hang_up(self) -> None:
-        """Wake the thread where it still waits for an answer; called from the event loop."""
-        self.given_up = True
-        sock = self.server.sock if self.server is not None else None
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def run(self) -> Outcome:
+    async def _attempt(self, message: EmailMessage, to: list[str]) -> Outcome:
         try:
-            return self._talk()
-        except (OSError, smtplib.SMTPException) as error:
-            return next(of(error) for kind, of in _TROUBLES if isinstance(error, kind))
-        finally:
-            if self.server is not None:
-                self.server.close()
-
-    def _talk(self) -> Outcome:
-        box = self.box
-        name = socket.gethostname()  # the library would ask the resolver
-        if box.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                local_hostname=name, timeout=SOCKET_S, context=box.tls
+            if self._tls is None and self.security != "none":  # reads a file of 200 kB
+                self._tls = await asyncio.to_thread(ssl.create_default_context)
+            server = SMTP(
+                hostname=self.host,  # the name TLS is checked against
+                local_hostname=socket.gethostname(),  # the library would ask the resolver
+                sock=await self._connected(),
+                timeout=SOCKET_S,
+                use_tls=self.security == "tls",
+                start_tls=self.security == "starttls",  # raises where it is not offered
+                tls_context=self._tls if self.security != "none" else None,
+                username=self.user or None,
+                password=self.password or None,
             )
-        else:
-            server = smtplib.SMTP(local_hostname=name, timeout=SOCKET_S)
-        self.server = server
-        server._host = box.host  # type: ignore[attr-defined]  # the name TLS is checked against
-        code, text = server.connect(box.host, box.port)
-        if code != 220:
-            return _refused(code, text, "the mail server refused")
-        if self.given_up:
-            return Outcome(ok=False, words="given up")
-        if box.security == "starttls":
-            server.starttls(context=box.tls)  # raises where it is not offered
-        if box.user:
-            server.login(box.user, box.password)
-        refused = server.send_message(
-            self.message, from_addr=parseaddr(box.sender)[1], to_addrs=self.to
-        )
-        with contextlib.suppress(smtplib.SMTPException, OSError):
-            server.quit()
-        words = f"taken for {len(self.to) - len(refused)} of {len(self.to)}"
+            try:
+                return await self._talk(server, message, to)
+            finally:
+                server.close()
+        except (OSError, SMTPException) as error:
+            found = _cause(error)
+            return next(of(found) for kind, of in _TROUBLES if isinstance(found, kind))
+
+    async def _connected(self) -> socket.socket:
+        """A connection to the first address that takes one. Raises `OSError`.
+
+        The library would ask for addresses in threads that all others use as well.
+        """
+        loop, failed = asyncio.get_running_loop(), OSError("the name has no address")
+        for address in await self._names(self.host, self.port):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            try:
+                async with asyncio.timeout(SOCKET_S):
+                    await loop.sock_connect(sock, (address, self.port))
+            except OSError as error:
+                sock.close()
+                failed = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise failed
+
+    async def _talk(self, server: SMTP, message: EmailMessage, to: list[str]) -> Outcome:
+        await server.connect()
+        sender = parseaddr(self.sender)[1]
+        refused, _ = await server.send_message(message, sender=sender, recipients=to)
+        with contextlib.suppress(SMTPException, OSError):
+            await server.quit()
+        words = f"taken for {len(to) - len(refused)} of {len(to)}"
         return Outcome(ok=True, words=words if refused else "taken", status=250)
 
 
-def _text(text: bytes | str) -> str:
-    return shown(text if isinstance(text, bytes) else text.encode())
+def _cause(error: BaseException) -> BaseException:
+    """What the library wrapped, where that says more."""
+    within = error.__cause__
+    wrapped = isinstance(error, SMTPConnectError) and isinstance(within, OSError)
+    return within if wrapped and within is not None else error
 
 
 def _words(words: str, code: int) -> str:
     return f"{words}: {code} {_SAID.get(code, '')}".rstrip()
 
 
-def _refused(code: int, text: bytes | str, words: str) -> Outcome:
+def _refused(code: int, text: str, words: str) -> Outcome:
     """5xx is for good, 4xx for now."""
     return Outcome(
         ok=False,
         words=_words(words, code),
         status=code,
-        answer=_text(text),
+        answer=shown(text.encode()),
         final=code >= 500,
     )
 
 
-def _answered(error: smtplib.SMTPResponseException, words: str) -> Outcome:
+def _answered(error: SMTPResponseException, words: str) -> Outcome:
     return Outcome(
         ok=False,
-        words=_words(words, error.smtp_code),
-        status=error.smtp_code,
-        answer=_text(error.smtp_error),
+        words=_words(words, error.code),
+        status=error.code,
+        answer=shown(error.message.encode()),
     )
 
 
-def _no_recipient(error: smtplib.SMTPRecipientsRefused) -> Outcome:
-    code, text = next(iter(error.recipients.values()))
-    return _refused(code, text, "no recipient was taken")
+def _no_recipient(error: SMTPRecipientsRefused) -> Outcome:
+    first = error.recipients[0]
+    return _refused(first.code, first.message, "no recipient was taken")
 
 
 def _plain(words: Callable[[Any], str]) -> Callable[[Any], Outcome]:
@@ -177,22 +177,19 @@ def _plain(words: Callable[[Any], str]) -> Callable[[Any], Outcome]:
 
 
 #: What came of an error, the special ones first. What the operator can mend is tried again.
-_TROUBLES: tuple[tuple[type[Exception], Callable[[Any], Outcome]], ...] = (
-    (smtplib.SMTPRecipientsRefused, _no_recipient),
+_TROUBLES: tuple[tuple[type[BaseException], Callable[[Any], Outcome]], ...] = (
+    (SMTPRecipientsRefused, _no_recipient),
     (
-        smtplib.SMTPAuthenticationError,
+        SMTPAuthenticationError,
         lambda error: _answered(error, "the mail server refused user or password"),
     ),
+    (SMTPDataError, lambda error: _refused(error.code, error.message, "the mail was refused")),
     (
-        smtplib.SMTPDataError,
-        lambda error: _refused(error.smtp_code, error.smtp_error, "the mail was refused"),
+        SMTPConnectResponseError,
+        lambda error: _refused(error.code, error.message, "the mail server refused"),
     ),
-    (smtplib.SMTPResponseException, lambda error: _answered(error, "the mail server refused")),
-    (
-        smtplib.SMTPNotSupportedError,
-        _plain(lambda error: f"the mail server cannot do it: {error}"),
-    ),
-    (smtplib.SMTPServerDisconnected, _plain(lambda _: "the mail server hung up")),
+    (SMTPResponseException, lambda error: _answered(error, "the mail server refused")),
+    (SMTPServerDisconnected, _plain(lambda _: "the mail server hung up")),
     (
         ssl.SSLCertVerificationError,
         _plain(lambda error: f"the mail server's certificate is not good: {error.verify_message}"),
@@ -200,7 +197,8 @@ _TROUBLES: tuple[tuple[type[Exception], Callable[[Any], Outcome]], ...] = (
     (TimeoutError, _plain(lambda _: "the mail server did not answer in time")),
     (ConnectionRefusedError, _plain(lambda _: "nobody listens at the mail server's port")),
     (
-        Exception,
+        OSError,
         _plain(lambda error: f"no conversation with the mail server: {type(error).__name__}"),
     ),
+    (BaseException, _plain(lambda error: f"the mail server cannot do it: {error}")),
 )
