@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -39,6 +40,7 @@ from server.web.erase_again import erase_again
 from server.web.headers import SecurityHeaders
 from server.web.health import health_routes
 from server.web.mount import api_routes, page_routes
+from server.web.pages.table import not_found
 from server.web.problems import on_error, on_http_error
 from server.web.server_events import post_events
 from server.web.state import State
@@ -134,9 +136,13 @@ class Handraise:
                 *Doors(state).routes(),
                 *api_routes(state, post_events(state)),
                 *page_routes(state),
-                Mount("/static", StaticFiles(directory=static)),
+                Mount("/static", GZipMiddleware(StaticFiles(directory=static))),
             ],
-            exception_handlers={HandraiseError: on_error, 404: on_http_error, 405: on_http_error},
+            exception_handlers={
+                HandraiseError: on_error,
+                404: not_found(on_http_error),
+                405: on_http_error,
+            },
         )
         app.state.handraise = state
         return Collect(SecurityHeaders(app), state)
@@ -213,6 +219,7 @@ class Handraise:
         """Not ready → drain what waits → close."""
         state = self.state
         state.ready = False
+        await state.live.close()
         if self._tasks:
             writer, *others = self._tasks
             for task in others:

@@ -14,9 +14,9 @@ def bench(*arguments: str) -> str:
 
 
 def test_the_parts_in_process_print_a_table() -> None:
-    told = bench("--quick", "--only", "decode,scoring,fsync")
+    told = bench("--quick", "--only", "decode,scoring,fsync,reading")
     assert "what" in told.splitlines()[0]
-    for row in ("decode alone", "score a person", "match an event", "fsync p99"):
+    for row in ("decode alone", "score a person", "match an event", "fsync p99", "overview"):
         assert row in told
 
 

@@ -242,7 +242,7 @@ class World:
             "identifiers": "type, value, person_id, level, at, seq",
             "links": "visitor_id, evidence, person_id, from_at, to_at, level, state, reason",
             "traits": "person_id, name, seq, value, level, at",
-            "contributions": "kind, subject_id, line, rule, points, base, factor, at, seq",
+            "contributions": "kind, subject_id, line, rule, points, base, factor, at, seq, times",
             "claims": "seq, type, value, visitor_id, at, level, state, person_id",
             "person_entries": "claim, seq, kind, at, person_id",
             "stages": "person_id, seq, stage_from, stage_to, at, cause",

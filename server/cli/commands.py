@@ -10,7 +10,18 @@ import click
 
 from server import __version__
 from server.app import Folder
-from server.cli import care, decisions, destinations, erase, reading, replays, rules, sites
+from server.cli import (
+    care,
+    decisions,
+    destinations,
+    erase,
+    reading,
+    replays,
+    rules,
+    segments,
+    sites,
+    users,
+)
 from server.cli.client import answers, call, connected, the_site
 from server.cli.console import run
 from server.cli.demo import Connection, demo_command
@@ -72,12 +83,12 @@ def connect_demo() -> Connection:
 
 
 for command in (
-    *(sites.site, sites.token, sites.link),
+    *(sites.site, sites.token, sites.link, users.users),
     *(reading.people, reading.timeline, reading.export),
     *(care.migrate, care.backup, care.restore, care.doctor),
     *(replays.rebuild, replays.verify),
     *decisions.COMMANDS,
-    rules.rules,
+    *(rules.rules, segments.segments),
     *(erase.erase, erase.export_person),
     destinations.destination,
     demo_command(connect_demo),

@@ -6,8 +6,8 @@ from typing import Any
 
 from server.cli.tables import printable, table
 from server.project.document import read_document
+from server.project.rule_words import condition, counting, fading, points
 from server.project.rules import Rule
-from server.project.ruleset_diff import condition, points
 
 NOTHING = "–"
 
@@ -47,23 +47,13 @@ def _head(found: dict[str, Any]) -> str:
 
 
 def _rule(rule: Rule) -> list[str]:
-    counted = rule.counted.replace("_", " ")
-    if rule.counted == "count":
-        counted = f"{rule.n} within {rule.within_days} d"
-    elif rule.counted == "returns_within":
-        counted = f"back within {rule.within_days} d"
-    fades = {
-        "none": NOTHING,
-        "window": f"gone after {rule.decay.days} d",
-        "half_life": f"half every {rule.decay.days} d",
-        "linear": f"−{rule.decay.percent} % every {rule.decay.days} d",
-    }[rule.decay.kind]
+    fades = NOTHING if rule.decay.kind == "none" else fading(rule.decay)
     cap = NOTHING if rule.cap is None else points(rule.cap)
     return [
         rule.key,
         points(rule.points),
         rule.axis,
-        counted,
+        counting(rule),
         cap,
         fades,
         condition(rule.when),

@@ -172,6 +172,7 @@ async def _run(
     _greet(state, found, demo_url)
     await stop.wait()
     state.ready = False
+    await state.live.close()
     click.echo("stopping: finishing what is in flight")
     for server in servers:
         server.should_exit = True

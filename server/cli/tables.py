@@ -53,6 +53,11 @@ def people(items: Sequence[dict[str, Any]]) -> str:
     return table(heads, rows, "nobody yet: people appear here when a visitor sends a form")
 
 
+def _when(line: dict[str, Any]) -> str:
+    """The day of a line of a receipt, or of how many earlier ones it is the sum."""
+    return f"{line['times']:,} earlier" if line["times"] > 1 else (line["at"] or "")[:10]
+
+
 def timeline(person: dict[str, Any] | None, items: Sequence[dict[str, Any]]) -> str:
     """A person's head line, the receipt, and the events, newest first."""
     out = []
@@ -62,7 +67,7 @@ def timeline(person: dict[str, Any] | None, items: Sequence[dict[str, Any]]) -> 
             f"  {person['stage']}  score {person['score']}  grade {person['grade']}"
         )
         receipt = [
-            [line["points"], line["rule"], (line["at"] or "")[:10], line["expires"] or ""]
+            [line["points"], line["rule"], _when(line), line["expires"] or ""]
             for line in person["receipt"]
         ]
         out.append(table(["points", "rule", "on", "expires"], receipt, "no points yet"))

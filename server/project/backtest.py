@@ -4,6 +4,9 @@ customer.
 Every person is scored at one moment, by what was known then: links and rules are today's, events
 and traits are those of the past, and the moment of a customer lies before they became one. All
 figures are counts; shares are fractions of them, exact until somebody shows them.
+
+Where only some people are looked at, customers and others are drawn apart, since customers are few.
+Counts are then of the people looked at; shares are those of everybody: each counts by their weight.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +30,7 @@ _LAST = 1 << 62
 _WIDTHS = tuple(step * 10**power for power in range(3, 12) for step in (1, 2, 5))
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """One person at `moment` (ms), scored by what was known then. `customer_at` (ms) is when they
     became a customer, None if they have not."""
 
@@ -86,6 +89,21 @@ class Share(NamedTuple):
         return f"{tenths // 10}.{tenths % 10} %"
 
 
+class Weights(NamedTuple):
+    """For how many of everybody one customer and one other stand, as a ratio."""
+
+    customer: int = 1
+    other: int = 1
+
+    def share(self, customers: int, people: int) -> Share:
+        """The part of customers in some people who were looked at, as it is in everybody."""
+        part = self.customer * customers
+        return Share(part, part + self.other * (people - customers))
+
+
+EVEN = Weights()
+
+
 class Quality(msgspec.Struct, frozen=True):
     """How well a threshold tells customers from others: `reached` by so many people, of whom
     `customers` became one; of `all_customers` among `people`."""
@@ -96,11 +114,12 @@ class Quality(msgspec.Struct, frozen=True):
     customers: int
     all_customers: int
     people: int
+    weights: Weights = EVEN
 
     @property
     def precision(self) -> Share:
         """How many of those who reached it became customers."""
-        return Share(self.customers, self.reached)
+        return self.weights.share(self.customers, self.reached)
 
     @property
     def recall(self) -> Share:
@@ -110,7 +129,7 @@ class Quality(msgspec.Struct, frozen=True):
     @property
     def lift(self) -> Fraction | None:
         """How much more often those who reached it became customers than people at large."""
-        return _lift(self.customers, self.reached, self.all_customers, self.people)
+        return _lift(self.precision, self.weights.share(self.all_customers, self.people))
 
 
 class RuleShare(msgspec.Struct, frozen=True):
@@ -123,16 +142,17 @@ class RuleShare(msgspec.Struct, frozen=True):
     customers: int
     all_customers: int
     people: int
+    weights: Weights = EVEN
 
     @property
     def rate(self) -> Share:
         """How many of those people became customers."""
-        return Share(self.customers, self.fired)
+        return self.weights.share(self.customers, self.fired)
 
     @property
     def lift(self) -> Fraction | None:
         """How much more often they did than people at large; None if it fires for nobody."""
-        return _lift(self.customers, self.fired, self.all_customers, self.people)
+        return _lift(self.rate, self.weights.share(self.all_customers, self.people))
 
 
 class Backtest(msgspec.Struct, frozen=True):
@@ -181,8 +201,11 @@ def case_of(
     return case
 
 
-def backtest(old: Ruleset, new: Ruleset, cases: Sequence[Case]) -> Backtest:
-    """What the draft `new` changes, and how well either tells customers from others.
+def backtest(
+    old: Ruleset, new: Ruleset, cases: Sequence[Case], weights: Weights = EVEN
+) -> Backtest:
+    """What the draft `new` changes, and how well either tells customers from others. `weights` are
+    those of the people of `cases` among everybody.
 
     Raises `ValueError` if a case knows of something after its moment, or its moment lies after the
     person became a customer: such figures would be too good.
@@ -199,10 +222,10 @@ def backtest(old: Ruleset, new: Ruleset, cases: Sequence[Case]) -> Backtest:
         customers,
         movers(old, new, cases),
         buckets(cases),
-        _qualities(old.thresholds, [(case.customer, case.old.score) for case in cases]),
-        _qualities(new.thresholds, [(case.customer, case.new.score) for case in cases]),
-        _rules(old, [(case.customer, case.old) for case in cases]),
-        _rules(new, [(case.customer, case.new) for case in cases]),
+        _qualities(old.thresholds, [(case.customer, case.old.score) for case in cases], weights),
+        _qualities(new.thresholds, [(case.customer, case.new.score) for case in cases], weights),
+        _rules(old, [(case.customer, case.old) for case in cases], weights),
+        _rules(new, [(case.customer, case.new) for case in cases], weights),
     )
 
 
@@ -279,17 +302,21 @@ def buckets(cases: Sequence[Case]) -> tuple[Bucket, ...]:
 
 
 def _qualities(
-    thresholds: Iterable[Threshold], scored: Sequence[tuple[bool, int]]
+    thresholds: Iterable[Threshold], scored: Sequence[tuple[bool, int]], weights: Weights
 ) -> tuple[Quality, ...]:
     customers = sum(customer for customer, _ in scored)
     found = []
     for one in thresholds:
         met = [customer for customer, points in scored if points >= one.points]
-        found.append(Quality(one.key, one.points, len(met), sum(met), customers, len(scored)))
+        found.append(
+            Quality(one.key, one.points, len(met), sum(met), customers, len(scored), weights)
+        )
     return tuple(found)
 
 
-def _rules(ruleset: Ruleset, scored: Sequence[tuple[bool, Receipt]]) -> tuple[RuleShare, ...]:
+def _rules(
+    ruleset: Ruleset, scored: Sequence[tuple[bool, Receipt]], weights: Weights
+) -> tuple[RuleShare, ...]:
     """Every rule of the ruleset in its order, also those that fire for nobody."""
     points = {rule.key: 0 for rule in ruleset.rules}
     fired = dict.fromkeys(points, 0)
@@ -304,12 +331,12 @@ def _rules(ruleset: Ruleset, scored: Sequence[tuple[bool, Receipt]]) -> tuple[Ru
             bought[key] += customer
     customers = sum(customer for customer, _ in scored)
     return tuple(
-        RuleShare(key, points[key], fired[key], bought[key], customers, len(scored))
+        RuleShare(key, points[key], fired[key], bought[key], customers, len(scored), weights)
         for key in points
     )
 
 
-def _lift(customers: int, reached: int, all_customers: int, people: int) -> Fraction | None:
-    if not (reached and all_customers):
+def _lift(some: Share, everybody: Share) -> Fraction | None:
+    if some.value is None or not everybody.value:
         return None
-    return Fraction(customers * people, reached * all_customers)
+    return some.value / everybody.value

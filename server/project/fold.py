@@ -14,7 +14,7 @@ from server.project.people import Part, Person, Population, part_of
 from server.project.registry import conflict_row
 from server.project.rollups import cells, change
 from server.project.rows import counted, followed, link_row, owner_of, session_row, signal_rows
-from server.project.scoring import Receipt, basis_of, score
+from server.project.scoring import Line, Receipt, basis_of, score
 from server.project.seen import Seen
 from server.project.sessions import Session, Zone
 from server.project.stages import Cause, first_stage
@@ -79,6 +79,7 @@ class Fold:
         self.sessions: dict[int, Session] = {}  # by identity: their ids may still sink
         self.rows: dict[tuple[int, int, int, int], tuple[Session | None, EventRow]] = {}
         self.visitors: dict[int, Visitor] = {}
+        self.told: dict[int, tuple[Line, ...]] = {}  # receipts of persons that the tables hold
         self._again: list[Written] = []
         self._later: list[tuple[Person, Cause, bool]] | None = None  # while folding anew
         self._typos: Typos | None = None  # likewise
@@ -262,7 +263,7 @@ class Fold:
             self.changes.against(derived.CONFLICTS, written.typos)
             yield
         for person_id in sorted(self.people.dirty & self.people.persons.keys()):
-            self.put_person(self.people.persons[person_id])
+            self.put_person(self.people.persons[person_id], self.told.get(person_id))
             yield
         self.people.dirty.clear()
 
@@ -310,7 +311,9 @@ class Fold:
         known = visitor.scored
         basis = (self.judge.day, *basis_of([part.hits for part in parts]))
         receipt = known.receipt if known is not None and known.basis == basis else None
-        told = known.receipt if known is not None and known.basis[0] == self.judge.day else None
+        told = None
+        if known is not None and known.basis[0] == self.judge.day:
+            told = known.receipt.lines
         receipt = self.put_visitor_subject(visitor.visitor_id, parts, receipt, told)
         visitor.scored = Scored(basis, receipt)
 
@@ -319,10 +322,10 @@ class Fold:
         visitor_id: int,
         parts: list[Part],
         receipt: Receipt | None = None,
-        told: Receipt | None = None,
+        told: tuple[Line, ...] | None = None,
     ) -> Receipt:
         """An unowned visitor is scored by the same code; it crosses nothing. `receipt` is the one
-        of today if it is known, `told` the one in the tables."""
+        of today if it is known, `told` are the lines in the tables."""
         judge = self.judge
         receipt = receipt or score(judge.ruleset, [part.hits for part in parts], {}, judge.day)
         version = judge.ruleset.version
@@ -331,7 +334,7 @@ class Fold:
         )
         return receipt
 
-    def put_person(self, person: Person) -> None:
+    def put_person(self, person: Person, told: tuple[Line, ...] | None = None) -> None:
         receipt = person.receipt or self.judge.score(person)
         person.receipt = None
         person.write(self.changes)
@@ -347,6 +350,7 @@ class Fold:
             person.standing.stage,
             person.value("company"),
             person.created_at,
+            told=told,
         )
 
     def forget(self, person: Person) -> None:

@@ -11,8 +11,9 @@ from server.ingest.urls import groups_of, host_of, page_key
 from server.model import Class, Consent, Door, Kind, Level, Site
 from server.project.seen import Seen
 from server.storage import entries
-from server.storage.database import Reader
+from server.storage.database import Reader, Row
 from server.storage.entries import Entry
+from server.storage.session_events import Happened
 
 REMEMBERED = 50_000
 _json = msgspec.json.Decoder()
@@ -56,6 +57,7 @@ CONSENTS = {int(member): member for member in Consent}
 CLASSES = {int(member): member for member in Class}
 LEVELS = {int(door): Level.ASSERTED for door in ASSERTING} | {int(Door.MAIL): Level.PROVEN}
 HUMAN = Class.HUMAN
+_TEXTS = slice(Happened._fields.index("url_id"), Happened._fields.index("page_view"))
 
 
 class Classes:
@@ -87,12 +89,7 @@ class Lookup:
 
     async def prepare(self, reader: Reader, rows: Iterable[Entry]) -> None:
         """Read the texts that these entries name and nobody has asked for yet."""
-        if max(len(self.texts), len(self._arrivals), len(self._around)) > REMEMBERED:
-            self.texts.clear()
-            self._around.clear()
-            self._pages.clear()
-            self._arrivals.clear()
-        known = self.texts
+        known = self._known()
         missing = {
             text_id
             for row in rows
@@ -111,6 +108,21 @@ class Lookup:
         if missing:
             known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
 
+    async def prepare_happened(self, reader: Reader, rows: Iterable[Row]) -> None:
+        """The same for rows of `Happened`."""
+        known = self._known()
+        missing = {i for row in rows for i in row[_TEXTS] if i is not None and i not in known}
+        if missing:
+            known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
+
+    def _known(self) -> dict[int, str]:
+        if max(len(self.texts), len(self._arrivals), len(self._around)) > REMEMBERED:
+            self.texts.clear()
+            self._around.clear()
+            self._pages.clear()
+            self._arrivals.clear()
+        return self.texts
+
     def text(self, text_id: int | None) -> str:
         return self.texts.get(text_id, "") if text_id is not None else ""
 
@@ -126,7 +138,7 @@ class Lookup:
             self._pages[url_id] = found
         return found
 
-    def _arrived(self, row: Entry) -> Arrived:
+    def _arrived(self, row: Entry | Happened) -> Arrived:
         key = (row.url_id, row.referrer_id, row.campaign_id)
         found = self._arrivals.get(key)
         if found is None:
@@ -190,6 +202,27 @@ class Lookup:
             level=LEVELS.get(row.door, Level.CLAIMED),
             door=DOORS[row.door],
             class_=self.classes.of(row),
+            data=_json.decode(row.data) if row.data else {},
+        )
+
+    def see_happened(self, row: Happened) -> Seen:
+        """One event in words, as far as rules ask about it."""
+        page = self.page(row.url_id)
+        arrived = self._arrived(row) if row.kind == Kind.PAGE_VIEW else NOWHERE
+        return Seen(
+            seq=row.seq,
+            at=row.at or 0,
+            event_id=row.event_id,
+            kind=KINDS[row.kind] if row.kind else Kind.ERASED,
+            visitor_id=row.visitor_id or 0,
+            q=row.q,
+            page=page.page,
+            groups=page.groups,
+            source=arrived.source,
+            medium=arrived.medium,
+            campaign=arrived.campaign,
+            channel=arrived.channel,
+            page_view=row.page_view,
             data=_json.decode(row.data) if row.data else {},
         )
 

@@ -1,6 +1,6 @@
 """Persons while the projector has them in memory: identifiers, traits, sessions, standing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -227,7 +227,7 @@ class Population:
             known = await rows.known(reader, site_id, gen, missing)
             mine = [SessionRow._make(row[3:]) for row in known.sessions if not row[1]]
             parts = await read_parts(reader, site_id, gen, mine)
-            self.persons.update((one.person_id, one) for one in _persons(known, parts))
+            self.persons.update((one.person_id, one) for one in persons_of(known, parts))
 
     def settle(self, settled: Settled) -> None:
         """Names, traits and standing of everybody whom new claims and decisions concern."""
@@ -276,8 +276,8 @@ def _tell(person: Person, facts: _Facts, bases: Mapping[int, int]) -> None:
     person.hear_all(said, bases)
 
 
-def _persons(known: Known, parts: Mapping[int, Part]) -> Iterator[Person]:
-    """Persons from their rows; `parts` are by session."""
+def persons_of(known: Known, parts: Mapping[int, Part]) -> Iterator[Person]:
+    """Persons from their rows, one after the other; `parts` are by session."""
     found: dict[int, Person] = {}
     for person_id, level, created_at, owner, do_not_contact, tags, standing in known.persons:
         person = found[person_id] = Person(person_id, level, created_at)
@@ -310,17 +310,21 @@ async def read_parts(
     for session_id, rule, seq, key, at, pending in await rows.signals(reader, site_id, gen, ids):
         (left if pending else hits).setdefault(session_id, []).append(Hit(rule, seq, at, key))
     return {
-        s.session_id: Part(
-            s,
-            SessionHits(
-                s.session_id,
-                s.session_id,
-                s.start_at,
-                s.end_at,
-                tuple(hits.get(s.session_id, ())),
-                tuple(left.get(s.session_id, ())),
-                visit=s.visitor_id > 0,
-            ),
-        )
+        s.session_id: part_with(s, hits.get(s.session_id, ()), left.get(s.session_id, ()))
         for s in sessions
     }
+
+
+def part_with(row: SessionRow, hits: Iterable[Hit], left: Iterable[Hit]) -> Part:
+    """A session from its row and its signals: those that count, and those that wait."""
+    session_id, is_visit = row.session_id, row.visitor_id > 0
+    said = SessionHits(
+        session_id,
+        session_id,
+        row.start_at,
+        row.end_at,
+        tuple(hits),
+        tuple(left),
+        visit=is_visit,
+    )
+    return Part(row, said)

@@ -4,64 +4,94 @@ A subject bears the version it is scored by. One of an older version is brought 
 anything else happens to it, and a walk over all subjects, persons first, does so for the rest. What
 a session says is found again from its events; of one whose events were thinned it stays as it was.
 Each result is whole: signals, receipts, what follows from them, and how far the walk is.
+
+Subjects are read many at a time, each row once, and written some at a time.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from server.model import Kind, Published
+from server.model import DAY_MS, Kind, Published
 from server.project.fold import Fold
 from server.project.lookup import Lookup
-from server.project.people import Part, read_parts
+from server.project.people import Part, Person, part_with, persons_of
 from server.project.rows import signal_rows
 from server.project.rules import Ruleset, decode
 from server.project.ruleset_diff import same_matching
-from server.project.seen import Seen
+from server.project.scoring import Line
+from server.project.seen import Key, Seen
 from server.project.sessions import Session
-from server.project.signals import SessionHits
+from server.project.signals import Hit, SessionHits
 from server.project.stages import Cause
-from server.project.subjects import PERSON, VISITOR, ordered
+from server.project.subjects import PERSON, VISITOR, lines_of, ordered
 from server.project.visitor import Rules
-from server.storage import derived, entries, rulesets
+from server.storage import derived, rulesets, session_events
 from server.storage import people as rows
 from server.storage.database import Reader, Row, chunks
-from server.storage.people import SessionRow
+from server.storage.people import Known, SessionRow
+from server.storage.session_events import Happened
 
-See = Callable[[Iterator[Seen]], Awaitable[list[Seen]]]
+#: Goes through steps of computing and lets others run meanwhile.
+Sliced = Callable[[Iterator[Any]], Awaitable[list[Any]]]
 #: (kind, id, version it is scored by)
 Subject = tuple[int, int, int]
-#: Visitors whose events are read at one time.
-VISITORS = 64
+#: Events of one step of computing, a few microseconds each.
+STEP = 8
+#: Receipts read at one time: of some hundred lines.
+RECEIPTS = 16
+_NOBODY = Known([], [], [], [], [])
+
+
+class Read(msgspec.Struct):
+    """What some subjects are scored from. `free` are the unowned sessions of visitors, by session;
+    `anew` the sessions of a subject (kind, id) whose events are to be asked again, with the rows of
+    their signals in `told` and their events in `events`, both by session."""
+
+    persons: dict[int, Person] = {}
+    free: dict[int, dict[int, Part]] = {}
+    anew: dict[tuple[int, int], list[SessionRow]] = {}
+    told: dict[int, list[Row]] = {}
+    events: dict[int, list[Seen]] = {}
+    lines: dict[tuple[int, int], tuple[Line, ...]] = {}  # receipts of them in the tables
 
 
 class Rescoring:
     """Reads what some subjects are scored from, for one site and generation."""
 
-    def __init__(
-        self, site_id: int, gen: int, lookup: Lookup, rules: Rules, ruleset: Ruleset
-    ) -> None:
+    def __init__(self, site_id: int, gen: int, lookup: Lookup, ruleset: Ruleset) -> None:
         self.site_id, self.gen = site_id, gen
-        self.lookup, self.rules, self.ruleset = lookup, rules, ruleset
+        self.lookup, self.ruleset = lookup, ruleset
         self._like: dict[int, bool] = {}  # older versions under which sessions say the same
 
-    async def read(self, reader: Reader, fold: Fold, subjects: Sequence[Subject]) -> "Read":
-        """Everything about the subjects. Persons go into the fold's population."""
+    async def read(self, reader: Reader, subjects: Sequence[Subject], sliced: Sliced) -> Read:
+        """Everything about the subjects."""
         scope = (reader, self.site_id, self.gen)
-        persons = {subject_id for kind, subject_id, _ in subjects if kind == PERSON}
-        await fold.people.load(*scope, persons)
+        persons = sorted(subject_id for kind, subject_id, _ in subjects if kind == PERSON)
         visitors = sorted(subject_id for kind, subject_id, _ in subjects if kind == VISITOR)
+        known = await rows.known(*scope, persons) if persons else _NOBODY
         free = await rows.free_sessions(*scope, visitors)
-        parts = await read_parts(*scope, [SessionRow._make(row[1:]) for row in free])
         stale = await self._stale(reader, subjects)
-        open_ = [SessionRow._make(row[1:]) for row in free if not row[0]]
-        anew = [one for one in open_ if (VISITOR, one.visitor_id) in stale]
-        mine = sorted(subject_id for kind, subject_id in stale if kind == PERSON)
-        if mine:
-            known = await rows.known(*scope, mine)
-            anew += [SessionRow._make(row[3:]) for row in known.sessions if not row[2]]
-        told = await rows.signals(*scope, sorted(one.session_id for one in anew))
-        return Read(parts, {one.session_id: one for one in anew}, told)
+        found = Read()
+        sessions = await sliced(_sessions(found, known, free, stale))
+        ids = {row.session_id for row, _ in sessions}
+        await sliced(_grouped(found.told, await rows.signals(*scope, sorted(ids))))
+        counted = [row for row, counts in sessions if counts]
+        parts = await sliced(_parts(counted, found.told))
+        by_session = {part.row.session_id: part for part in parts}
+        built = await sliced(persons_of(known, by_session))
+        found.persons = {person.person_id: person for person in built}
+        for _, *columns in free:
+            found.free.setdefault(columns[1], {})[columns[0]] = by_session[columns[0]]
+        if anew := [row for mine in found.anew.values() for row in mine]:
+            found.events = await self.events(reader, anew, sliced)
+            for kind in (PERSON, VISITOR):
+                asked = sorted(subject_id for of, subject_id in stale if of == kind)
+                for part in chunks(asked, RECEIPTS):
+                    lines = await lines_of(*scope, kind, part)
+                    found.lines |= {(kind, subject_id): told for subject_id, told in lines.items()}
+        return found
 
     async def _stale(self, reader: Reader, subjects: Sequence[Subject]) -> set[tuple[int, int]]:
         """The subjects whose sessions may say something else under the ruleset of now."""
@@ -74,54 +104,69 @@ class Rescoring:
             )
         return {(kind, subject_id) for kind, subject_id, v in subjects if not self._like[v]}
 
-    async def events(self, reader: Reader, found: "Read", see: See) -> list[tuple[int, Seen]]:
-        """The events of the sessions to be found again, each with its session, in their order."""
-        placed: list[entries.Placed] = []
-        visitors = sorted({one.visitor_id for one in found.anew.values()} - {0})
-        for part in chunks(visitors, VISITORS):
-            placed += await entries.of_visitors(reader, self.site_id, self.gen, part)
-        lone = [(i, one.start_at) for i, one in found.anew.items() if not one.visitor_id]
-        placed += await entries.alone(reader, self.site_id, self.gen, lone)
-        placed = [one for one in placed if one.session_id in found.anew]
-        await self.lookup.prepare(reader, [one.entry for one in placed])
-        sessions = {one.entry.seq: one.session_id for one in placed}
-        seen = await see(self.lookup.see_all([one.entry for one in placed]))
-        return [(sessions[one.seq], one) for one in seen]
+    async def events(
+        self, reader: Reader, sessions: Sequence[SessionRow], sliced: Sliced
+    ) -> dict[int, list[Seen]]:
+        """The events of sessions, by session and in the order of rules."""
+        scope = (reader, self.site_id, self.gen)
+        visitors = sorted({one.visitor_id for one in sessions} - {0})
+        lone = [(one.session_id, one.start_at) for one in sessions if not one.visitor_id]
+        found = await session_events.of_visitors(*scope, visitors)
+        found += await session_events.alone(*scope, lone)
+        await self.lookup.prepare_happened(reader, found)
+        by_session: dict[int, list[Seen]] = {one.session_id: [] for one in sessions}
+        await sliced(self._seen(found, by_session))
+        return by_session
 
-    def restate(
-        self, fold: Fold, found: "Read", events: Iterable[tuple[int, Seen]]
-    ) -> Iterator[None]:
-        """What the sessions say by the ruleset of now, in steps of one event."""
-        by_session: dict[int, list[Seen]] = {}
-        for session_id, seen in events:
-            by_session.setdefault(session_id, []).append(seen)
-        told = _by_session(found.told)
-        owners = {i: person for person in fold.people.persons.values() for i in person.parts}
-        for session_id, row in found.anew.items():
-            mine = sorted(by_session.get(session_id, ()), key=lambda seen: seen.key)
-            session = begun(row, mine) if mine else None
-            for seen in mine:
-                take(session, seen, self.rules)
+    def _seen(self, found: Iterable[Row], by_session: Mapping[int, list[Seen]]) -> Iterator[None]:
+        """Rows of `Happened` as what was seen."""
+        for number, row in enumerate(found, start=1):
+            mine = by_session.get(row[0])
+            if mine is not None:
+                mine.append(self.lookup.see_happened(Happened._make(row)))
+            if number % STEP == 0:
                 yield
-            hits = left(row, session)
-            old = {one[:4]: one for one in told.get(session_id, ())}
-            new = {one[:4]: one for one in signal_rows(session_id, (hits.hits, hits.pending))}
-            fold.changes.replace(derived.SIGNALS, old, new)
-            part = Part(row, hits)
-            if session_id in found.parts:
-                found.parts[session_id] = part
-            if session_id in owners:
-                owners[session_id].parts[session_id] = part
+        for mine in by_session.values():
+            mine.sort(key=_order)
             yield
 
 
-class Read(msgspec.Struct):
-    """`parts` are the unowned sessions of the visitors, by session; `anew` those of anybody whose
-    events are to be asked again, `told` the rows of their signals."""
+def _order(seen: Seen) -> Key:
+    return seen.key
 
-    parts: dict[int, Part]
-    anew: dict[int, SessionRow]
-    told: list[Row]
+
+def _sessions(
+    found: Read, known: Known, free: Iterable[Row], stale: Container[tuple[int, int]]
+) -> Iterator[tuple[SessionRow, bool]]:
+    """Sessions that say something, each with whether it counts: one in quarantine does not. Those
+    that may say something else by now are in `found.anew`."""
+    owned = (((PERSON, row[0]), *row[1:]) for row in known.sessions)
+    unowned = (((VISITOR, row[2]), 0, *row) for row in free)
+    for owner, state, sealed, *columns in (*owned, *unowned):
+        row = SessionRow._make(columns)
+        if owner in stale and not sealed:
+            found.anew.setdefault(owner, []).append(row)
+        elif state:
+            continue
+        yield row, not state
+
+
+def _grouped(told: dict[int, list[Row]], signals: Iterable[Row]) -> Iterator[None]:
+    for number, row in enumerate(signals):
+        told.setdefault(row[0], []).append(row)
+        if number % STEP == 0:
+            yield
+
+
+def _parts(sessions: Iterable[SessionRow], told: Mapping[int, Sequence[Row]]) -> Iterator[Part]:
+    for row in sessions:
+        said: tuple[list[Hit], list[Hit]] = ([], [])
+        for _, rule, seq, key, at, pending in told.get(row.session_id, ()):
+            said[pending].append(Hit(rule, seq, at, key))
+        yield part_with(row, *said)
+
+
+# ------------------------------------------------------------ what sessions say
 
 
 def said(row: SessionRow, events: Sequence[Seen], rules: Rules) -> SessionHits:
@@ -162,30 +207,55 @@ def left(row: SessionRow, session: Session | None) -> SessionHits:
     )
 
 
-def _by_session(told: Iterable[Row]) -> Mapping[int, list[Row]]:
-    found: dict[int, list[Row]] = {}
-    for row in told:
-        found.setdefault(row[0], []).append(row)
-    return found
+# ------------------------------------------------------------ scores
 
 
 def rescore(
-    fold: Fold, found: Read, subjects: Sequence[Subject], published: Published, midnight: int
+    fold: Fold,
+    found: Read,
+    subjects: Sequence[Subject],
+    rules: Rules,
+    published: Published,
 ) -> Iterator[None]:
-    """Score the subjects and judge the persons among them, in steps of one subject. `midnight` (ms)
-    is the cause where the ruleset is the same."""
-    free: dict[int, list[Part]] = {}
-    for part in ordered(found.parts.values()):
-        free.setdefault(part.row.visitor_id, []).append(part)
+    """Find out what the sessions of subjects say, score them and judge the persons among them, in
+    steps of some events. Where the ruleset is the same, midnight is the cause."""
     for kind, subject_id, version in subjects:
-        if kind == VISITOR:
-            if subject_id in free:
-                fold.put_visitor_subject(subject_id, free[subject_id])
-        elif subject_id in fold.people.persons:
-            person = fold.people.persons[subject_id]
+        person = found.persons.get(subject_id) if kind == PERSON else None
+        parts = person.parts if person is not None else found.free.get(subject_id, {})
+        for row in found.anew.get((kind, subject_id), ()):
+            yield from _restate(fold, found, row, rules, parts)
+        if person is None:
+            if kind == VISITOR and parts:
+                told = found.lines.get((kind, subject_id))
+                fold.put_visitor_subject(subject_id, ordered(parts.values()), told=told)
+        else:
+            fold.people.persons[subject_id] = person
+            if (kind, subject_id) in found.lines:
+                fold.told[subject_id] = found.lines[kind, subject_id]
             if version == published.version:
-                fold.judge.judge(person, Cause(seq=0, at=midnight))
+                fold.judge.judge(person, Cause(seq=0, at=fold.judge.day * DAY_MS))
             else:
                 cause = Cause(seq=published.seq, at=published.at, reason="published")
                 fold.judge.judge(person, cause, mute=not published.notify)
         yield
+
+
+def _restate(
+    fold: Fold, found: Read, row: SessionRow, rules: Rules, parts: dict[int, Part]
+) -> Iterator[None]:
+    """What one session says by the ruleset of now, in place of what is stored of it."""
+    events = found.events.get(row.session_id, ())
+    session = begun(row, events) if events else None
+    for number, seen in enumerate(events, start=1):
+        take(session, seen, rules)
+        if number % STEP == 0:
+            yield
+    hits = left(row, session)
+    told = found.told.get(row.session_id, [])
+    says = list(signal_rows(row.session_id, (hits.hits, hits.pending)))
+    if says == told:  # most sessions say what they said
+        return
+    old, new = ({one[:4]: one for one in some} for some in (told, says))
+    fold.changes.replace(derived.SIGNALS, old, new)
+    if row.session_id in parts:  # else it waits to be released
+        parts[row.session_id] = Part(row, hits)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from server.project.sessions import Session, Zone
 
 Cell = tuple[str, int, str]  # name, day, key
+#: What sessions are counted by; each is the name of its cells and of the session's column.
+DIMENSIONS = ("source", "channel", "campaign", "landing", "country", "device", "browser", "os")
 
 
 class Counted(NamedTuple):
@@ -23,6 +25,11 @@ class Counted(NamedTuple):
     channel: str
     source: str
     landing: str
+    campaign: str
+    country: str
+    device: str
+    browser: str
+    os: str
     alone: int = 0
 
 
@@ -37,6 +44,11 @@ def cells(session: Session, zone: Zone) -> dict[Cell, int]:
         session.channel,
         session.source,
         session.landing,
+        session.campaign,
+        session.country,
+        session.device,
+        session.browser,
+        session.os,
         int(session.alone),
     )
     return cells_of(counted, session.visitor_id)
@@ -44,20 +56,18 @@ def cells(session: Session, zone: Zone) -> dict[Cell, int]:
 
 def cells_of(counted: Counted, visitor_id: int) -> dict[Cell, int]:
     """The same from a row of the table, as it was written under whatever settings."""
-    day, before, page_views, engaged_ms, leads, channel, source, landing, alone = counted
-    if alone or not visitor_id:  # a submission or a server's call alone is nobody's visit
+    day, leads = counted.day, counted.leads
+    if counted.alone or not visitor_id:  # a submission or a server's call alone is nobody's visit
         return {("submissions", day, ""): leads} if leads else {}
     found: dict[Cell, int] = {
-        ("sessions", day, str(before)): 1,
-        ("page_views", day, ""): page_views,
-        ("engaged_ms", day, ""): engaged_ms,
+        ("sessions", day, str(counted.before)): 1,
+        ("page_views", day, ""): counted.page_views,
+        ("engaged_ms", day, ""): counted.engaged_ms,
         ("submissions", day, ""): leads,
-        ("channel", day, channel): 1,
-        ("source", day, source): 1,
-        ("landing", day, landing): 1,
-        ("lead_channel", day, channel): leads,
-        ("lead_landing", day, landing): leads,
+        ("lead_channel", day, counted.channel): leads,
+        ("lead_landing", day, counted.landing): leads,
     }
+    found |= {(name, day, getattr(counted, name)): 1 for name in DIMENSIONS}
     return {cell: value for cell, value in found.items() if value and (cell[2] or cell[1])}
 
 

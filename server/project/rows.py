@@ -22,6 +22,11 @@ _COUNTED = tuple(
         "channel",
         "source",
         "landing",
+        "campaign",
+        "country",
+        "device",
+        "browser",
+        "os",
         "alone",
     )
 )

@@ -11,18 +11,16 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from server.project.decay import Decay
+from server.project.rule_words import condition, fading, points
 from server.project.rules import (
     Axes,
     Condition,
     EventCondition,
     FormLeftCondition,
     Group,
-    InactivityCondition,
-    PropertyCondition,
     Rule,
     Ruleset,
     SequenceCondition,
-    SessionCondition,
     Threshold,
 )
 
@@ -180,62 +178,9 @@ def _shown(field: str, value: Any) -> str:
     if field in _POINTS:
         return points(value)
     if isinstance(value, Decay):
-        return _decay(value)
+        return fading(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int):
         return str(value)
     return condition(value)
-
-
-def points(milli: int) -> str:
-    """Milli-points as exact decimals: `-2.5`."""
-    whole, rest = divmod(abs(milli), 1_000)
-    text = f"{whole}.{rest:03d}".rstrip("0").rstrip(".")
-    return f"−{text}" if milli < 0 else text
-
-
-def _decay(decay: Decay) -> str:
-    match decay.kind:
-        case "window":
-            return f"gone after {decay.days} days"
-        case "half_life":
-            return f"halved every {decay.days} days"
-        case "linear":
-            return f"{decay.percent} % less every {decay.days} days"
-        case _:
-            return "no decay"
-
-
-def condition(when: Condition) -> str:
-    """A condition in a few words."""
-    if isinstance(when, SequenceCondition):
-        gap = f" within {when.gap_minutes} minutes each" if when.gap_minutes else ""
-        return ", then ".join(map(condition, when.steps)) + gap
-    if isinstance(when, SessionCondition):
-        return "a visit"
-    if isinstance(when, InactivityCondition):
-        again = f", again every {when.repeat_days}" if when.repeat_days else ""
-        return f"no visit for {when.days} days{again}"
-    if isinstance(when, PropertyCondition):
-        return _test(when)
-    kinds = " or ".join(when.kinds) if isinstance(when, EventCondition) else "form left"
-    asked = [
-        f"{name} {_listed(getattr(when, name))}"
-        for name in when.__struct_fields__
-        if name != "kinds" and getattr(when, name) not in ((), "", 0, None)
-    ]
-    return f"{kinds} ({'; '.join(asked)})" if asked else kinds
-
-
-def _test(test: Any) -> str:
-    value = "" if test.op == "exists" else f" {_listed(test.value)}"
-    return f"{'not ' if test.negate else ''}{test.field} {test.op}{value}"
-
-
-def _listed(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(_test(one) if hasattr(one, "op") else str(one) for one in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

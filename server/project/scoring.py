@@ -4,8 +4,12 @@
 
 Every clamp that changes something is a line of its own, so the lines of a receipt add up exactly.
 All points are integer milli-points; what fades is rounded towards zero.
+
+A receipt is bounded: of each rule the latest moments have a line of their own, which are also the
+weightiest since points only fade; all earlier ones share a line with their sum.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -29,6 +33,9 @@ __all__ = [
     "signals_of",
 ]
 
+#: Moments with a line of their own: of one rule, and of all rules together unless there are more
+#: rules than that.
+LINES_OF_RULE, LINES = 100, 500
 #: What a grade is measured against where an axis has no cap.
 _UNCAPPED = 100_000
 #: Later than any entry.
@@ -42,6 +49,9 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     and a group, `axis_cap:` or `axis_floor:` and an axis. `at` (ms) and `seq` name the event that
     counts, for silence the day it began to count and the visit before; both are 0 for traits and
     bounds. From the UTC day `expires` on nothing of it is left; None is never.
+
+    A line of more than one of `times` stands for as many earlier moments of its rule: its points
+    and its base are their sums, its factor is what is left of them in all, its `at` and `seq` 0.
     """
 
     rule: str
@@ -52,9 +62,10 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     at: int = 0
     seq: int = 0
     expires: int | None = None
+    times: int = 1
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """A score and all of its reasons. It is the same on every day before `next_change_day`."""
 
     lines: tuple[Line, ...]
@@ -76,8 +87,10 @@ def score(
     change = later // DAY_MS
     lines: list[Line] = []
     totals = _Totals(ruleset)
-    for rule, dated in counted:
-        total, changes = _faded(lines, rule, dated, day)
+    left = [_left(rule, dated, day) for rule, dated in counted]
+    most = _most([len(dated) for dated in left])
+    for (rule, _), dated in zip(counted, left, strict=True):
+        total, changes = _faded(lines, rule, dated, day, most)
         totals.add(rule, _capped(lines, rule, total))
         change = min(change, changes)
     if ruleset.property_rules:
@@ -186,8 +199,41 @@ def signals_of(receipt: Receipt) -> tuple[str, ...]:
     )
 
 
-def _faded(lines: list[Line], rule: Rule, dated: list[Moment], day: int) -> tuple[int, int]:
-    """Adds the lines of a rule; returns their sum and the first day on which one changes."""
+def _left(rule: Rule, dated: list[Moment], day: int) -> list[Moment]:
+    """The moments of which something is left; `dated` are in order."""
+    ends = curve(rule.decay).ends
+    if ends is None:
+        return dated
+    return dated[bisect_left(dated, ((day - ends + 1) * DAY_MS,)) :]
+
+
+def _most(counts: Sequence[int]) -> int:
+    """How many moments of each rule have a line of their own, so that all together are few."""
+    of_rule = range(1, LINES_OF_RULE + 1)
+    fitting = bisect_right(of_rule, LINES, key=lambda most: sum(min(n, most) for n in counts))
+    return max(fitting, 1)
+
+
+def _faded(
+    lines: list[Line], rule: Rule, dated: list[Moment], day: int, most: int
+) -> tuple[int, int]:
+    """Adds the lines of a rule, one for all but its `most` latest moments; returns the sum and the
+    first day on which something of it changes."""
+    earlier = len(dated) - most
+    if earlier < 2:
+        return _each(lines, rule, dated, day)
+    unshown: list[Line] = []
+    before, sooner = _each(unshown, rule, dated[:earlier], day)
+    base = rule.points * earlier
+    factor = before * FULL // base if base else FULL
+    expires = unshown[-1].expires
+    lines.append(Line(rule.key, rule.axis, before, base, factor, 0, 0, expires, earlier))
+    total, change = _each(lines, rule, dated[earlier:], day)
+    return before + total, min(sooner, change)
+
+
+def _each(lines: list[Line], rule: Rule, dated: Sequence[Moment], day: int) -> tuple[int, int]:
+    """Adds a line for each moment; returns their sum and the first day on which one changes."""
     fades = curve(rule.decay)
     points, ends = rule.points, fades.ends
     total, change = 0, NEVER
@@ -197,10 +243,7 @@ def _faded(lines: list[Line], rule: Rule, dated: list[Moment], day: int) -> tupl
             lines.append(Line(rule.key, rule.axis, points, points, FULL, at, seq))
             continue
         began = at // DAY_MS
-        age = day - began
-        if age >= ends:
-            continue
-        factor, changes = fades.at(age)
+        factor, changes = fades.at(day - began)
         now = points * factor // FULL if points > 0 else -(-points * factor // FULL)
         total += now
         change = min(change, began + changes)

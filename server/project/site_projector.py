@@ -22,7 +22,7 @@ from server.project.judging import Judge
 from server.project.loading import Loaded, Loader
 from server.project.lookup import Classes, Lookup
 from server.project.people import Population
-from server.project.rescoring import Rescoring, Subject, rescore
+from server.project.rescoring import Read, Rescoring, Sliced, Subject, rescore
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT, decode
 from server.project.sessions import Zone
@@ -45,6 +45,8 @@ BATCH_LEAST, BATCH = 64, 512
 #: Subjects scored again at one time, likewise.
 SUBJECTS = (8, 256)
 WRITING_S = 0.002
+#: Subjects that are read at one time.
+READ = 64
 #: Computing lets others run after this long.
 SLICE_S = 0.001
 VISITORS_KEPT = 4_000
@@ -98,7 +100,7 @@ class SiteProjector:
             frozenset(form.key for form in settings.forms if form.kiosk),
         )
         self.zone = Zone(settings.zone)
-        self.rescoring = Rescoring(site.site_id, self.gen, self.lookup, self.rules, ruleset)
+        self.rescoring = Rescoring(site.site_id, self.gen, self.lookup, ruleset)
         self.batch = self.most = BATCH_LEAST
         self.subjects = SUBJECTS[0]
         self.passed_over = 0  # entries that could not be projected
@@ -152,7 +154,7 @@ class SiteProjector:
         if loaded is None:
             return 0
         if stale:  # first things first: then it is read again
-            for part in chunks(stale, self.subjects):
+            for part in chunks(stale, READ):
                 await self._rescore(part, pause)
             return await self._advance(pause, until)
         await sliced(take(fold, loaded, self.visitors), pause)
@@ -242,7 +244,7 @@ class SiteProjector:
         async with self.database.snapshot() as reader:
             await self._begin(reader)
             scope = (reader, self.site.site_id, self.gen)
-            due = await rows.due(*scope, self.clock() // DAY_MS, self.subjects)
+            due = await rows.due(*scope, self.clock() // DAY_MS, READ)
         if due:
             await self._rescore(due, pause)
         return len(due)
@@ -260,15 +262,15 @@ class SiteProjector:
             way = self.way
             if way.to != version:
                 way = Walk(version, PERSON, total=await rows.subject_count(*scope))
-            found = await rows.subjects_after(*scope, way.kind, way.subject_id, self.subjects)
-        ends = not found and way.kind == VISITOR
+            found = await rows.subjects_after(*scope, way.kind, way.subject_id, READ)
         if found:
-            way = way._replace(subject_id=found[-1][1], done=way.done + len(found))
-        else:
-            way = way._replace(kind=VISITOR, subject_id=0)
-        stale = [one for one in found if one[2] != version]
-        await self._rescore(stale, pause, way, version if ends else 0)
-        self.way, self.walked = way, version if ends else self.walked
+            await self._rescore(found, pause, way)
+            return True
+        ends = way.kind == VISITOR
+        way = way._replace(kind=VISITOR, subject_id=0)
+        changes = Changes(walk=way, walked=version if ends else 0)
+        await self._write_rescored(changes, way)
+        self.walked = version if ends else self.walked
         return True
 
     async def _stale(self, reader: Reader, loaded: Loaded) -> list[Subject]:
@@ -282,33 +284,61 @@ class SiteProjector:
         return [(kind, subject_id, known) for kind, subject_id, known in found if known != version]
 
     async def _rescore(
-        self,
-        subjects: Sequence[Subject],
-        pause: Pause,
-        way: Walk | None = None,
-        walked: int = 0,
+        self, subjects: Sequence[Subject], pause: Pause, way: Walk | None = None
     ) -> None:
-        """Score subjects in a turn of their own; what is in memory of them is read again."""
-        people, published = Population(), self.site.published
-        fold, rescoring = self._fold(people), self.rescoring
+        """Score subjects in turns of their own; what is in memory of them is read again.
+
+        While some are written the next are computed. `way` is how far the walk was before them: it
+        passes over those that somebody else has brought to the ruleset of now.
+        """
+        writing: asyncio.Task[None] | None = None
+        steps: Sliced = lambda some: sliced(some, pause)  # noqa: E731
         try:
+            stale = [one for one in subjects if way is None or one[2] != self.ruleset.version]
             async with self.database.snapshot() as reader:
-                found = await rescoring.read(reader, fold, subjects)
-                events = await rescoring.events(reader, found, lambda seen: sliced(seen, pause))
-            midnight = fold.judge.day * DAY_MS
-            await sliced(rescoring.restate(fold, found, events), pause)
-            await sliced(rescore(fold, found, subjects, published, midnight), pause)
-            await sliced(fold.finish(), pause)
-            fold.changes.walk, fold.changes.walked = way, walked
-            await self._write(self.cursor, self.cursor, fold.changes)
+                found = await self.rescoring.read(reader, stale, steps)
+            left = list(subjects)
+            while left:
+                part, left = left[: self.subjects], left[self.subjects :]
+                if way is not None:
+                    way = way._replace(subject_id=part[-1][1], done=way.done + len(part))
+                changes = await self._rescored(found, part, steps, way)
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write_rescored(changes, way))
+            if writing is not None:
+                await writing
+        except BaseException:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+            self.forget()
+            raise
+        for person_id in found.persons:
+            self.people.persons.pop(person_id, None)
+        for row in (row for mine in found.anew.values() for row in mine):
+            self.visitors.pop(row.visitor_id, None)
+
+    async def _rescored(
+        self, found: Read, subjects: Sequence[Subject], steps: Sliced, way: Walk | None
+    ) -> Changes:
+        """What follows for some of the subjects that were read."""
+        fold, version = self._fold(Population()), self.ruleset.version
+        part = [one for one in subjects if way is None or one[2] != version]
+        await steps(rescore(fold, found, part, self.rules, self.site.published))
+        await steps(fold.finish())
+        fold.changes.walk = way
+        return fold.changes
+
+    async def _write_rescored(self, changes: Changes, way: Walk | None) -> None:
+        try:
+            await self._write(self.cursor, self.cursor, changes)
         except BaseException:
             self.forget()
             raise
-        self.subjects = _paced(self.subjects, fold.changes.seconds, SUBJECTS)
-        for person_id in people.persons:
-            self.people.persons.pop(person_id, None)
-        for session in found.anew.values():
-            self.visitors.pop(session.visitor_id, None)
+        self.subjects = _paced(self.subjects, changes.seconds, SUBJECTS)
+        if way is not None:
+            self.way = way
 
 
 def _paced(size: int, seconds: float, bounds: tuple[int, int]) -> int:

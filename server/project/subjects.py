@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from server.model import STAGE_RANK
 from server.project.people import Part
-from server.project.scoring import Receipt, signals_of
-from server.storage.database import Row
+from server.project.scoring import Line, Receipt, signals_of
+from server.storage.database import Reader, Row, chunks, in_list, padded
 from server.storage.derived import CONTRIBUTIONS, SUBJECTS, Changes
 
 VISITOR, PERSON = 0, 1
@@ -28,31 +30,19 @@ def put_subject(
     stage: str = "other",
     company: str = "",
     since: int = 0,
-    told: Receipt | None = None,
+    told: tuple[Line, ...] | None = None,
 ) -> None:
     """Write the subject and its receipt, line by line. `parts` are in order; of a subject without
-    any, only the moment `since` (ms) is known. `told` is the receipt that the tables hold, None
+    any, only the moment `since` (ms) is known. `told` are the lines that the tables hold, None
     where nobody knows."""
-    same = told is not None and told.lines == receipt.lines
-    if not same:
+    if told is None:
         changes.drop(CONTRIBUTIONS, "kind = $3 AND subject_id = $4", kind, subject_id)
-    for number, line in enumerate(() if same else receipt.lines):
-        changes.put(
-            CONTRIBUTIONS,
-            (
-                kind,
-                subject_id,
-                number,
-                line.rule,
-                line.axis,
-                line.points,
-                line.base,
-                line.factor,
-                line.at,
-                line.seq,
-                line.expires,
-            ),
-        )
+    lines = () if told == receipt.lines else receipt.lines
+    for number, line in enumerate(lines):
+        if told is None or number >= len(told) or told[number] != line:
+            changes.put(CONTRIBUTIONS, (kind, subject_id, number, *structs.astuple(line)))
+    for number in range(len(receipt.lines), len(told or ())):
+        changes.remove(CONTRIBUTIONS, (kind, subject_id, number))
     head: Row = (
         kind,
         subject_id,
@@ -67,6 +57,27 @@ def put_subject(
     )
     signals = " ".join(signals_of(receipt))
     changes.put(SUBJECTS, (*head, *_seen(parts, since), *_touches(parts, company), signals))
+
+
+async def lines_of(
+    reader: Reader, site_id: int, gen: int, kind: int, subject_ids: Sequence[int]
+) -> dict[int, tuple[Line, ...]]:
+    """The receipts of subjects of one kind as the tables hold them."""
+    found: dict[int, list[Line]] = {subject_id: [] for subject_id in subject_ids}
+    for part in chunks(subject_ids):
+        stored = await reader.fetch(
+            f"SELECT subject_id, {', '.join(Line.__struct_fields__)} FROM contributions"
+            " WHERE site_id = $1 AND gen = $2 AND kind = $3 AND subject_id IN "
+            + in_list(part, 4)
+            + " ORDER BY kind, subject_id, line",
+            site_id,
+            gen,
+            kind,
+            *padded(part),
+        )
+        for subject_id, *line in stored:
+            found[subject_id].append(Line(*line))
+    return {subject_id: tuple(lines) for subject_id, lines in found.items()}
 
 
 def drop_subject(changes: Changes, kind: int, subject_id: int) -> None:

@@ -13,6 +13,7 @@ from server.storage import entries
 from server.storage.database import Reader
 
 LOOKED_AT = 200  # the newest entries of the log
+LOOKED_THROUGH = 2_000
 FIRST_DECISION = 64
 
 
@@ -20,8 +21,31 @@ async def newest_events(reader: Reader, site: Site, limit: int) -> list[LogEntry
     """The newest events in words, the newest first; decisions and erased ones left out."""
     head = await entries.head(reader, site.site_id)
     rows = await entries.after(reader, site.site_id, max(0, head - LOOKED_AT), LOOKED_AT)
-    events = [row for row in rows if Kind.ERASED < row.kind < FIRST_DECISION]
+    events = [row for row in rows if _is_event(row)]
     return await log_entries(reader, site, events[-limit:][::-1])
+
+
+async def newest_apart(reader: Reader, site: Site, limit: int) -> list[LogEntry]:
+    """The newest events that were stored but are in no figure, of the last 2,000 entries."""
+    head = await entries.head(reader, site.site_id)
+    found: list[entries.Entry] = []
+    before = head
+    while len(found) < limit and before > max(0, head - LOOKED_THROUGH):
+        after = max(0, before - LOOKED_AT)
+        rows = await entries.after(reader, site.site_id, after, before - after)
+        apart = [row for row in rows if _is_apart(row)]
+        found += apart[::-1]
+        before = after
+    return await log_entries(reader, site, found[:limit])
+
+
+def _is_event(row: entries.Entry) -> bool:
+    return Kind.ERASED < row.kind < FIRST_DECISION
+
+
+def _is_apart(row: entries.Entry) -> bool:
+    """Reading belongs to its page, which is told already."""
+    return _is_event(row) and row.class_ != Class.HUMAN and row.kind != Kind.ENGAGEMENT
 
 
 class Loaded(NamedTuple):

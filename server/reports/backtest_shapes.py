@@ -80,7 +80,11 @@ class BacktestFigures(Shape, frozen=True, kw_only=True):
 class BacktestResult(Shape, frozen=True, kw_only=True):
     """`sentence` says why there are no figures, or is empty. `people` were compared, of whom
     `customers` became one; `sampled` of all the site's `everybody` were looked at, of `unknown`
-    nothing was known at the moment, and of `thinned` visits only what was stored of them is."""
+    nothing was known at the moment, and of `thinned` visits only what was stored of them is.
+
+    Where not everybody was looked at, customers were drawn apart from others: `drawn` says so in a
+    sentence, else it is empty. Counts are then of the people compared; precision, rate and lift are
+    weighted, so that they are those of everybody."""
 
     sentence: str
     people: int
@@ -89,6 +93,7 @@ class BacktestResult(Shape, frozen=True, kw_only=True):
     sampled: int
     unknown: int
     thinned: int
+    drawn: str
     movers: Annotated[list[MoverRow], Meta(description="The first hundred.")]
     moved: Annotated[int, Meta(description="How many there are.")]
     buckets: list[BucketRow]
@@ -123,6 +128,7 @@ def result_of(found: Backtest, gathered: Gathered) -> BacktestResult:
         sampled=gathered.sampled,
         unknown=gathered.unknown,
         thinned=gathered.thinned,
+        drawn=_drawn(gathered),
         movers=[_mover(one) for one in found.movers[:MOST_MOVERS]],
         moved=len(found.movers),
         buckets=[
@@ -145,6 +151,17 @@ def _sentence(found: Backtest, gathered: Gathered) -> str:
     more = gathered.sampled < gathered.people
     hint = f" Only {gathered.sampled:,} of {gathered.people:,} people were looked at: choose more."
     return found.sentence + (hint if found.sentence and more else "")
+
+
+def _drawn(gathered: Gathered) -> str:
+    if gathered.sampled >= gathered.people:
+        return ""
+    others, drawn = gathered.people - gathered.customers, gathered.sampled - gathered.bought
+    return (
+        f"{gathered.bought:,} of {gathered.customers:,} customers and {drawn:,} of {others:,}"
+        " others were looked at, evenly spread. Counts are of them; precision, rate and lift are"
+        " weighted to be those of everybody."
+    )
 
 
 def _mover(one: Mover) -> MoverRow:

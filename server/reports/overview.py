@@ -1,168 +1,204 @@
-"""The figures of a span of days, from the daily cells: nothing here counts events."""
+"""The figures of a span of days beside those of another: of everybody from the daily cells, under a
+filter from the sessions, and the same where a filter leaves nobody out."""
 
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from server.model import Site
-from server.reports.shapes import DayFigures, Figures, Overview, TopRow, iso_day
+from server.project.rollups import DIMENSIONS
+from server.reports import parts
+from server.reports.filters import NO_FILTERS, Chosen, Filters, chosen
+from server.reports.funnel import funnel
+from server.reports.overview_shapes import (
+    Compare,
+    Compared,
+    Kpi,
+    Overview,
+    PartRow,
+    Totals,
+    Trend,
+)
+from server.reports.reaches import COUNTED, Reach, counted, reaches, stage_cells, time_to_lead
+from server.reports.shapes import DayFigures, iso_day
+from server.reports.spans import DEFAULT_DAYS, MOST_DAYS, Span, compared, today
+from server.reports.traffic import NO_DAY, Traffic, from_cells, scan
 from server.storage.database import Reader
 
-DEFAULT_DAYS = 28
-MOST_DAYS = 731
-TOP = 10
-_STAGES = {"lead": "leads", "mql": "mqls", "sql": "sqls", "customer": "customers"}
+KPIS = (
+    *("visitors", "sessions", "page_views", "leads", "mqls", "sqls", "customers"),
+    *("visitor_to_lead", "time_to_lead_ms"),
+)
 
 
-class Span(NamedTuple):
-    """Days since 1970 in the site's zone, both included."""
+class Reading(NamedTuple):
+    """What was read of one span: visits, who reached which stage by (stage, day), the new leads,
+    and the names with the most sessions."""
 
-    first: int
-    last: int
-
-    @property
-    def before(self) -> "Span":
-        """As many days, right before."""
-        return Span(2 * self.first - self.last - 1, self.first - 1)
-
-
-def today(zone: str, now: int) -> int:
-    """The day that `now` (ms) is in a zone, as days since 1970."""
-    moment = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(zone))
-    return moment.date().toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+    span: Span
+    traffic: Traffic
+    stages: Counter[tuple[str, int]]
+    leads: list[Reach]
+    tops: dict[str, list[PartRow]]
 
 
-async def overview(reader: Reader, site: Site, span: Span) -> Overview:
-    """Totals, the series by day, what brought visitors, and the totals of the time before."""
+async def overview(
+    reader: Reader,
+    site: Site,
+    span: Span,
+    compare: Compare = "before",
+    filters: Filters = NO_FILTERS,
+) -> Overview:
+    """Everything about a span. Raises `BadRequest` for a page group the site has not."""
+    wanted = await chosen(reader, site, filters)
+    now = await _read(reader, site, span, wanted, named=True)
+    other = compared(span, compare)
+    then = await _read(reader, site, other, wanted, named=False) if other is not None else None
+    total = _totals(now)
+    previous = _totals(then) if then is not None else None
     return Overview(
         first=iso_day(span.first),
         last=iso_day(span.last),
         zone=site.settings.zone,
-        total=await figures(reader, site, span),
-        previous=await figures(reader, site, span.before),
-        days=await _days(reader, site, span),
-        sources=await _top(reader, site, span, "source", ""),
-        channels=await _top(reader, site, span, "channel", "lead_channel"),
-        landings=await _top(reader, site, span, "landing", "lead_landing"),
+        compared=_compared(compare, other),
+        filters=filters.asked(),
+        total=total,
+        previous=previous,
+        kpis=kpis(total, previous),
+        days=_days(now),
+        trend=_trend(now),
+        trend_before=_trend(then) if then is not None else None,
+        funnel=funnel(total),
+        sources=now.tops["source"],
+        channels=now.tops["channel"],
+        campaigns=now.tops["campaign"],
+        landings=now.tops["landing"],
+        countries=now.tops["country"],
+        devices=now.tops["device"],
+        browsers=now.tops["browser"],
+        systems=now.tops["os"],
     )
 
 
-async def figures(reader: Reader, site: Site, span: Span) -> Figures:
-    sums = await _sums(reader, site, span)
-    stages = await _stages(reader, site, span)
-    visitors = await _visitors(reader, site, span)
-    leads = stages["lead"]
-    return Figures(
+async def figures(reader: Reader, site: Site, span: Span, filters: Filters = NO_FILTERS) -> Totals:
+    """The totals alone. Raises `BadRequest` for a page group the site has not."""
+    wanted = await chosen(reader, site, filters)
+    return _totals(await _read(reader, site, span, wanted, named=False))
+
+
+def kpis(total: Totals, previous: Totals | None) -> list[Kpi]:
+    """Each figure beside the one before."""
+    found: list[Kpi] = []
+    for name in KPIS:
+        value = getattr(total, name)
+        before = getattr(previous, name) if previous is not None else None
+        change = round(value / before - 1, 4) if before and value is not None else None
+        found.append(Kpi(name=name, value=value, before=before, change=change))
+    return found
+
+
+# ---------------------------------------------------------------- reading
+
+
+async def _read(reader: Reader, site: Site, span: Span, wanted: Chosen, *, named: bool) -> Reading:
+    """One span; the names with the most are only counted where `named` asks for them."""
+    names: Sequence[str] = DIMENSIONS if named else ()
+    stages = tuple(COUNTED) if wanted else ("lead",)
+    found = await reaches(reader, site, span, wanted, stages, names)
+    leads = [reach for reach in found if reach.stage == "lead"]
+    if wanted:
+        read = await scan(reader, site, span, wanted, names)
+        tops = parts.tops_of(read.tallies, leads) if named else {}
+        return Reading(span, read.traffic(), counted(found), leads, tops)
+    traffic = await from_cells(reader, site, span)
+    cells = await stage_cells(reader, site, span)
+    tops = await parts.tops(reader, site, span, leads) if named else {}
+    return Reading(span, traffic, cells, leads, tops)
+
+
+# ---------------------------------------------------------------- in words
+
+
+def _compared(compare: Compare, other: Span | None) -> Compared | None:
+    if other is None:
+        return None
+    return Compared(to_what=compare, first=iso_day(other.first), last=iso_day(other.last))
+
+
+def _rate(leads: int, visitors: int) -> float | None:
+    return round(leads / visitors, 4) if visitors else None
+
+
+def _totals(read: Reading) -> Totals:
+    stages: Counter[str] = Counter()
+    for (stage, _), count in read.stages.items():
+        stages[stage] += count
+    visitors = read.traffic.sum("fresh")
+    return Totals(
         visitors=visitors,
-        sessions=sums["sessions"],
-        page_views=sums["page_views"],
-        cookieless_views=sums["cookieless_views"],
-        submissions=sums["submissions"],
-        visitor_to_lead=round(leads / visitors, 4) if visitors else None,
-        **{name: stages[stage] for stage, name in _STAGES.items()},
+        sessions=read.traffic.sum("sessions"),
+        page_views=read.traffic.sum("page_views"),
+        cookieless_views=read.traffic.cookieless,
+        submissions=read.traffic.sum("submissions"),
+        visitor_to_lead=_rate(stages["lead"], visitors),
+        time_to_lead_ms=time_to_lead(read.leads),
+        **{name: stages[stage] for stage, name in COUNTED.items()},
     )
 
 
-async def _sums(reader: Reader, site: Site, span: Span) -> Counter[str]:
-    rows = await reader.fetch(
-        "SELECT name, sum(value) FROM rollups WHERE site_id = $1 AND gen = $2 AND name IN"
-        " ('sessions', 'page_views', 'cookieless_views', 'submissions')"
-        " AND day >= $3 AND day <= $4 GROUP BY name",
-        site.site_id,
-        site.generation,
-        span.first,
-        span.last,
-    )
-    return Counter({name: int(value) for name, value in rows})
-
-
-async def _stages(reader: Reader, site: Site, span: Span) -> Counter[str]:
-    """How many persons moved to each stage."""
-    rows = await reader.fetch(
-        "SELECT key, sum(value) FROM rollups WHERE site_id = $1 AND gen = $2 AND name = 'stage'"
-        " AND day >= $3 AND day <= $4 GROUP BY key",
-        site.site_id,
-        site.generation,
-        span.first,
-        span.last,
-    )
-    return Counter({key: int(value) for key, value in rows})
-
-
-async def _visitors(reader: Reader, site: Site, span: Span) -> int:
-    """Sessions in the span whose visitor was last seen before it: each visitor exactly once.
-
-    The key is that day as text, so days are compared by length first; -1 is a first session.
-    """
-    day = str(span.first)
-    rows = await reader.fetch(
-        "SELECT sum(value) FROM rollups WHERE site_id = $1 AND gen = $2 AND name = 'sessions'"
-        " AND day >= $3 AND day <= $4"
-        " AND (key = '-1' OR length(key) < $5 OR (length(key) = $5 AND key < $6))",
-        site.site_id,
-        site.generation,
-        span.first,
-        span.last,
-        len(day),
-        day,
-    )
-    return int(rows[0][0] or 0)
-
-
-async def _days(reader: Reader, site: Site, span: Span) -> list[DayFigures]:
-    rows = await reader.fetch(
-        "SELECT name, day, sum(value), sum(CASE WHEN name = 'sessions' AND"
-        " key <> CAST(day AS TEXT) THEN value ELSE 0 END) FROM rollups"
-        " WHERE site_id = $1 AND gen = $2 AND name IN ('sessions', 'page_views', 'submissions')"
-        " AND day >= $3 AND day <= $4 GROUP BY name, day",
-        site.site_id,
-        site.generation,
-        span.first,
-        span.last,
-    )
-    cells = {(name, day): (int(value), int(fresh)) for name, day, value, fresh in rows}
-    leads = await reader.fetch(
-        "SELECT day, sum(value) FROM rollups WHERE site_id = $1 AND gen = $2 AND name = 'stage'"
-        " AND day >= $3 AND day <= $4 AND key = 'lead' GROUP BY day",
-        site.site_id,
-        site.generation,
-        span.first,
-        span.last,
-    )
-    new_leads = {day: int(value) for day, value in leads}
-    nothing = (0, 0)
+def _days(read: Reading) -> list[DayFigures]:
     return [
         DayFigures(
             date=iso_day(day),
-            visitors=cells.get(("sessions", day), nothing)[1],
-            sessions=cells.get(("sessions", day), nothing)[0],
-            page_views=cells.get(("page_views", day), nothing)[0],
-            submissions=cells.get(("submissions", day), nothing)[0],
-            leads=new_leads.get(day, 0),
+            visitors=counts.visitors,
+            sessions=counts.sessions,
+            page_views=counts.page_views,
+            submissions=counts.submissions,
+            leads=read.stages["lead", day],
         )
-        for day in range(span.first, span.last + 1)
+        for day in range(read.span.first, read.span.last + 1)
+        for counts in (read.traffic.days.get(day, NO_DAY),)
     ]
 
 
-async def _top(reader: Reader, site: Site, span: Span, name: str, leads: str) -> list[TopRow]:
-    """The names with the most sessions; `leads` names the cells of their submissions, if any."""
-    rows = await reader.fetch(
-        "SELECT key, sum(CASE WHEN name = $3 THEN value ELSE 0 END),"
-        " sum(CASE WHEN name = $3 THEN 0 ELSE value END)"
-        " FROM rollups WHERE site_id = $1 AND gen = $2 AND name IN ($3, $4)"
-        " AND day >= $5 AND day <= $6 GROUP BY key"
-        " HAVING sum(CASE WHEN name = $3 THEN value ELSE 0 END) > 0"
-        " ORDER BY sum(CASE WHEN name = $3 THEN value ELSE 0 END) DESC, key LIMIT $7",
-        site.site_id,
-        site.generation,
-        name,
-        leads or name,
-        span.first,
-        span.last,
-        TOP,
+class _Step(NamedTuple):
+    """One point of every series."""
+
+    date: str
+    visitors: int
+    sums: dict[str, int]
+    leads: list[Reach]
+
+
+def _steps(read: Reading) -> Iterator[_Step]:
+    by_day: dict[int, list[Reach]] = {}
+    for reach in read.leads:
+        by_day.setdefault(reach.day, []).append(reach)
+    for number, first in enumerate(range(read.span.first, read.span.last + 1, read.span.step)):
+        days = range(first, min(first + read.span.step, read.span.last + 1))
+        counts = [read.traffic.days.get(day, NO_DAY) for day in days]
+        sums = {
+            name: sum(read.stages[stage, day] for day in days) for stage, name in COUNTED.items()
+        }
+        for name in ("sessions", "page_views", "submissions"):
+            sums[name] = sum(getattr(count, name) for count in counts)
+        leads = [reach for day in days for reach in by_day.get(day, ())]
+        yield _Step(iso_day(first), read.traffic.steps.get(number, 0), sums, leads)
+
+
+def _trend(read: Reading) -> Trend:
+    steps = list(_steps(read))
+    return Trend(
+        step="day" if read.span.step == 1 else "week",
+        dates=[step.date for step in steps],
+        visitors=[step.visitors for step in steps],
+        sessions=[step.sums["sessions"] for step in steps],
+        page_views=[step.sums["page_views"] for step in steps],
+        submissions=[step.sums["submissions"] for step in steps],
+        visitor_to_lead=[_rate(step.sums["leads"], step.visitors) for step in steps],
+        time_to_lead_ms=[time_to_lead(step.leads) for step in steps],
+        **{name: [step.sums[name] for step in steps] for name in COUNTED.values()},
     )
-    return [
-        TopRow(name=key, sessions=int(count), submissions=int(sent) if leads else None)
-        for key, count, sent in rows
-    ]
+
+
+__all__ = ["DEFAULT_DAYS", "MOST_DAYS", "Span", "figures", "kpis", "overview", "today"]

@@ -21,6 +21,7 @@ def receipt_lines(lines: Iterable[Line]) -> list[ReceiptLine]:
             at=iso(line.at) if line.seq else None,
             event=f"e{line.seq}" if line.seq else None,
             expires=iso_day(line.expires) if line.expires is not None else None,
+            times=line.times,
         )
         for line in lines
     ]
@@ -29,7 +30,7 @@ def receipt_lines(lines: Iterable[Line]) -> list[ReceiptLine]:
 async def contributions(reader: Reader, site: Site, kind: int, subject_id: int) -> list[Line]:
     """The receipt of a subject as it stands in the tables."""
     rows = await reader.fetch(
-        "SELECT rule, axis, points, base, factor, at, seq, expires FROM contributions"
+        "SELECT rule, axis, points, base, factor, at, seq, expires, times FROM contributions"
         " WHERE site_id = $1 AND gen = $2 AND kind = $3 AND subject_id = $4 ORDER BY line",
         site.site_id,
         site.generation,

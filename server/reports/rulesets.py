@@ -11,8 +11,9 @@ from server.errors import NotFound
 from server.model import Site
 from server.project.document import write_document
 from server.project.presets import PRESETS
+from server.project.rule_words import points
 from server.project.rules import Ruleset, decode
-from server.project.ruleset_diff import differences, points, same_matching, same_scores
+from server.project.ruleset_diff import differences, same_matching, same_scores
 from server.reports import paging
 from server.reports.paging import Paging
 from server.reports.shapes import EntryId, Next, Shape, Time, iso

@@ -90,14 +90,6 @@ class PersonRow(Shape, frozen=True, kw_only=True):
     do_not_contact: bool
 
 
-class People(Shape, frozen=True, kw_only=True):
-    """One page of people."""
-
-    items: list[PersonRow]
-    next: Next
-    rescoring: Share = UNSET
-
-
 class IdentifierRow(Shape, frozen=True, kw_only=True):
     """One way to name the person, the strongest first."""
 
@@ -122,7 +114,8 @@ class LinkRow(Shape, frozen=True, kw_only=True):
 
 class ReceiptLine(Shape, frozen=True, kw_only=True):
     """One contribution to the score: `points` is `base × factor`. The points of all lines add up
-    exactly to the score. Caps and floors are lines of their own, without an event."""
+    exactly to the score. Caps and floors are lines of their own, without an event. Of a rule that
+    counted very often, the latest have lines of their own, all earlier ones share one."""
 
     rule: str
     axis: str
@@ -135,6 +128,7 @@ class ReceiptLine(Shape, frozen=True, kw_only=True):
         str | None,
         Meta(description="The UTC day from which on nothing of it is left; null is never."),
     ]
+    times: Annotated[int, Meta(description="More than 1: the sum of so many earlier ones.")]
 
 
 class NoteRow(Shape, frozen=True, kw_only=True):
@@ -287,23 +281,6 @@ class Signals(Shape, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- figures
 
 
-class Figures(Shape, frozen=True, kw_only=True):
-    """What a span of days came to. Visitors are exact for the whole span, never a sum of days."""
-
-    visitors: int
-    sessions: int
-    page_views: int
-    cookieless_views: int
-    submissions: int
-    leads: int
-    mqls: int
-    sqls: int
-    customers: int
-    visitor_to_lead: Annotated[
-        float | None, Meta(description="Leads per visitor; null without visitors.")
-    ]
-
-
 class DayFigures(Shape, frozen=True, kw_only=True):
     """One day. Its visitors are those of that day alone."""
 
@@ -313,29 +290,6 @@ class DayFigures(Shape, frozen=True, kw_only=True):
     page_views: int
     submissions: int
     leads: int
-
-
-class TopRow(Shape, frozen=True, kw_only=True):
-    """A source, channel or landing page with its sessions and form submissions."""
-
-    name: str
-    sessions: int
-    submissions: int | None
-
-
-class Overview(Shape, frozen=True, kw_only=True):
-    """The figures of a span of days, and of the span of the same length before it."""
-
-    first: Day = msgspec.field(name="from")
-    last: Day = msgspec.field(name="to")
-    zone: str
-    total: Figures
-    previous: Figures
-    days: list[DayFigures]
-    sources: list[TopRow]
-    channels: list[TopRow]
-    landings: list[TopRow]
-    rescoring: Share = UNSET
 
 
 # ---------------------------------------------------------------- replays

@@ -73,16 +73,21 @@ async def _events(
 
 
 async def _visitors_of(reader: Reader, site: Site, subject: Subject) -> list[tuple[int, int]]:
-    """(visitor, when last) of a person, the latest first."""
+    """(visitor, when last) of a person, the latest first.
+
+    Put together here: asked to group by visitor, SQLite reads every session of the site.
+    """
     rows = await reader.fetch(
-        "SELECT visitor_id, max(end_at) FROM sessions WHERE site_id = $1 AND gen = $2"
-        " AND person_id = $3 AND visitor_id > 0 GROUP BY visitor_id"
-        " ORDER BY max(end_at) DESC, visitor_id",
+        "SELECT visitor_id, end_at FROM sessions WHERE site_id = $1 AND gen = $2"
+        " AND person_id = $3 AND visitor_id <> 0 ORDER BY start_at",
         site.site_id,
         site.generation,
         subject.subject_id,
     )
-    return [(row[0], row[1]) for row in rows]
+    last: dict[int, int] = {}
+    for visitor_id, end_at in rows:
+        last[visitor_id] = max(end_at, last.get(visitor_id, 0))
+    return sorted(last.items(), key=lambda one: (-one[1], one[0]))
 
 
 def _narrowed(where: Where, kind: Kind | None, key: Key | None, count: int) -> str:

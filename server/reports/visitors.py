@@ -6,7 +6,7 @@ from server.errors import NotFound
 from server.model import Site
 from server.reports import paging
 from server.reports.paging import Paging, Where
-from server.reports.people import WINDOW, subject_conditions
+from server.reports.people_list import WINDOW
 from server.reports.receipts import receipt_of
 from server.reports.rulesets import rescoring_share
 from server.reports.shapes import VisitorDetail, VisitorRow, Visitors, iso, points
@@ -40,7 +40,7 @@ def visitors_sql(
     if chosen.company:
         exact, low = where.arg(chosen.company), where.arg(chosen.company.lower())
         where.add(f"(s.company = {exact} OR lower(s.company) = {low})")
-    subject_conditions(where, chosen.signal, chosen.min_score, chosen.source, chosen.since)
+    _conditions(where, chosen)
     key = paging.decode(f"visitors{sort}", page.cursor, (int, int))
     where.past((column, "s.subject_id"), key, down=True)
     table = "subjects s"
@@ -56,6 +56,19 @@ def visitors_sql(
         f" ORDER BY {column} DESC, s.subject_id DESC LIMIT {limit}"
     )
     return sql, where.args
+
+
+def _conditions(where: Where, chosen: VisitorFilter) -> None:
+    if chosen.signal:
+        # Keys stand in one text with spaces between: taking this one out must change it.
+        mark = where.arg(f" {chosen.signal} ")
+        where.add(f"replace(' ' || s.signals || ' ', {mark}, '') <> ' ' || s.signals || ' '")
+    if chosen.min_score is not None:
+        where.add(f"s.score >= {where.arg(chosen.min_score)}")
+    if chosen.source:
+        where.add(f"s.source = {where.arg(chosen.source)}")
+    if chosen.since is not None:
+        where.add(f"s.last_seen >= {where.arg(chosen.since)}")
 
 
 async def visitors(

@@ -35,6 +35,8 @@
     if (every) for (const box of all(every.dataset.checks)) box.checked = every.checked;
   });
 
+  find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // ---------------------------------------------------------------- keys
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
   const rows = () => all("[data-row]").filter((row) => row.offsetParent);
@@ -103,6 +105,10 @@
         height: Number(figure.dataset.height) || 220,
         cursor: { y: false, points: { size: 7 } },
         legend: { live: true },
+        hooks: {
+          ready: [(u) => u.setLegend({ idx: days.length - 1 })],
+          setCursor: [(u) => u.cursor.idx ?? u.setLegend({ idx: days.length - 1 })],
+        },
         scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high || 1] } },
         axes: [
           { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((i) => (Number.isInteger(i) ? label(i) : "")) },

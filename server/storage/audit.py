@@ -15,11 +15,12 @@ def add(site_id: int, author: str, action: str, detail: str, now: int) -> Script
     )
 
 
-async def newest(reader: Reader, site_id: int, limit: int) -> list[Row]:
-    """(id, at, author, action, detail), the newest first."""
+async def newest(reader: Reader, site_id: int, limit: int, before: int = 2**62) -> list[Row]:
+    """(id, at, author, action, detail) below an id, the newest first."""
     return await reader.fetch(
         "SELECT audit_id, at, author, action, detail FROM audit WHERE site_id = $1"
-        " ORDER BY audit_id DESC LIMIT $2",
+        " AND audit_id < $3 ORDER BY audit_id DESC LIMIT $2",
         site_id,
         limit,
+        before,
     )

@@ -55,7 +55,7 @@ SUBJECTS = Table(
     " last_channel country company signals",
 )
 CONTRIBUTIONS = Table(
-    "contributions", "kind subject_id line", "rule axis points base factor at seq expires"
+    "contributions", "kind subject_id line", "rule axis points base factor at seq expires times"
 )
 PERSONS = Table(
     "persons",

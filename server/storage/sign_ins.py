@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.errors import NotFound
 from server.model import DAY_MS
 from server.storage import users
-from server.storage.database import Query, Reader, Row, Script
+from server.storage.database import Query, Reader, Row, Script, chunks, in_list, padded
 from server.storage.users import User
 
 LINK_MS = DAY_MS
@@ -17,6 +19,14 @@ ABSOLUTE_MS = 90 * DAY_MS
 #: A cookie's last use is written once in this time at most.
 TOUCH_MS = 3_600_000
 _ENDS = "CASE WHEN $3 < created_at + $4 THEN $3 ELSE created_at + $4 END"
+
+
+class Opened(NamedTuple):
+    """What came of a link: whose it is (0: nobody's), and what is left to do."""
+
+    user_id: int
+    waits: bool = False  # it is good only for its user, who has to sign in first
+    inside: bool = False  # its user was signed in already: no cookie was made
 
 
 class SignedIn(NamedTuple):
@@ -41,23 +51,54 @@ def new_link(secret: str, now: int) -> Script[None]:
     yield from _insert(secret, owner, "link", "", now, now + LINK_MS)
 
 
-def invite(secret: str, user_id: int, now: int) -> Script[None]:
-    """A link for a user, in place of those made before; good once and for a week."""
-    yield Query("DELETE FROM sign_ins WHERE user_id = $1 AND kind = 'link'", (user_id,))
-    yield from _insert(secret, user_id, "link", "", now, now + INVITE_MS)
+def invite(secret: str, user_id: int, now: int, site_id: int = 0) -> Script[int]:
+    """A link for a user to one site, or to all that is theirs (0), in place of the one made before.
 
-
-def open_link(link: str, cookie: str, browser: str, now: int) -> Script[int]:
-    """Use a link up and sign its user in with a cookie; 0 if it is unknown, used or too old."""
-    rows = yield Query(
-        "DELETE FROM sign_ins WHERE hash = $1 AND kind = 'link' RETURNING user_id, expires_at",
-        (secret_hash(link),),
+    Good once and for a week; until when (ms) is returned.
+    """
+    yield Query(
+        "DELETE FROM sign_ins WHERE user_id = $1 AND kind = 'link' AND site_id = $2",
+        (user_id, site_id),
     )
-    if not rows or rows[0][1] <= now:
-        return 0
-    user_id: int = rows[0][0]
+    yield from _insert(secret, user_id, "link", "", now, now + INVITE_MS, site_id)
+    return now + INVITE_MS
+
+
+def open_link(link: str, cookie: str, browser: str, now: int, inside: int = 0) -> Script[Opened]:
+    """Use a link up: accept its invitation, and sign its user in with a cookie.
+
+    `inside` is who is signed in already. An invitation to one site lets nobody into an account that
+    has a password or other sites: whoever made it, or got hold of it, would get all of that.
+    """
+    hashed = secret_hash(link)
+    rows = yield Query(
+        "SELECT s.user_id, s.expires_at, s.site_id, u.role, u.password_hash IS NOT NULL,"
+        " u.disabled_at FROM sign_ins s CROSS JOIN users u WHERE s.hash = $1 AND s.kind = 'link'"
+        " AND u.user_id = s.user_id",
+        (hashed,),
+    )
+    if not rows or rows[0][1] <= now or rows[0][5] is not None:
+        return Opened(0)
+    user_id, _, site_id, role, password, _ = rows[0]
+    if site_id and inside != user_id:
+        others = yield Query(
+            "SELECT 1 FROM members WHERE user_id = $1 AND site_id <> $2 AND accepted = 1 LIMIT 1",
+            (user_id, site_id),
+        )
+        if password or others or role == users.OWNER:
+            return Opened(user_id, waits=True)
+    used = yield Query("DELETE FROM sign_ins WHERE hash = $1 RETURNING user_id", (hashed,))
+    if not used:
+        return Opened(0)
+    if site_id:
+        yield Query(
+            "UPDATE members SET accepted = 1 WHERE user_id = $1 AND site_id = $2",
+            (user_id, site_id),
+        )
+        if inside == user_id:
+            return Opened(user_id, inside=True)
     yield from sign_in(user_id, cookie, browser, now)
-    return user_id
+    return Opened(user_id)
 
 
 def sign_in(user_id: int, cookie: str, browser: str, now: int) -> Script[None]:
@@ -80,21 +121,48 @@ def close(cookie: str) -> Script[None]:
 
 
 def close_all(user_id: int) -> Script[None]:
-    """End every sign-in of a user, and the links not used yet."""
-    yield Query("DELETE FROM sign_ins WHERE user_id = $1", (user_id,))
+    """End every sign-in of a user, and the links that sign in; invitations to sites stay."""
+    yield Query(
+        "DELETE FROM sign_ins WHERE user_id = $1 AND (kind = 'cookie' OR site_id = 0)", (user_id,)
+    )
 
 
 def close_one(user_id: int, number: str) -> Script[None]:
-    """End one by the number its list shows."""
-    rows = yield Query("SELECT hash FROM sign_ins WHERE user_id = $1", (user_id,))
+    """End one by the number its list shows. Raises `NotFound`."""
+    rows = yield Query(
+        "SELECT hash FROM sign_ins WHERE user_id = $1 AND kind = 'cookie'", (user_id,)
+    )
     ended = [(bytes(row[0]),) for row in rows if number_of(bytes(row[0])) == number]
-    if ended:
-        yield Query("DELETE FROM sign_ins WHERE hash = $1", ended, many=True)
+    if not ended:
+        raise NotFound("no such sign-in: it has ended already")
+    yield Query("DELETE FROM sign_ins WHERE hash = $1", ended, many=True)
+
+
+def close_others(user_id: int, cookie: str) -> Script[None]:
+    """End every sign-in of a user but the one with this cookie."""
+    yield Query(
+        "DELETE FROM sign_ins WHERE user_id = $1 AND kind = 'cookie' AND hash <> $2",
+        (user_id, secret_hash(cookie)),
+    )
 
 
 def number_of(hashed: bytes) -> str:
     """What names a sign-in in a list; it opens nothing."""
     return hashed.hex()[:16]
+
+
+async def last_seen(reader: Reader, user_ids: Sequence[int]) -> dict[int, int]:
+    """When users were last here (ms), for those who are signed in somewhere."""
+    found: dict[int, int] = {}
+    for part in chunks(user_ids):
+        rows = await reader.fetch(
+            "SELECT user_id, max(seen_at) FROM sign_ins WHERE kind = 'cookie' AND user_id IN "
+            + in_list(part, 1)
+            + " GROUP BY user_id",
+            *padded(part),
+        )
+        found.update(dict(rows))
+    return found
 
 
 async def of_user(reader: Reader, user_id: int, now: int) -> list[Row]:
@@ -120,10 +188,10 @@ async def signed_in(reader: Reader, cookie: str, now: int) -> SignedIn | None:
 
 
 def _insert(
-    secret: str, user_id: int, kind: str, browser: str, now: int, expires: int
+    secret: str, user_id: int, kind: str, browser: str, now: int, expires: int, site_id: int = 0
 ) -> Script[None]:
     yield Query(
-        "INSERT INTO sign_ins (hash, user_id, kind, browser, created_at, seen_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $5, $6)",
-        (secret_hash(secret), user_id, kind, browser, now, expires),
+        "INSERT INTO sign_ins (hash, user_id, kind, browser, created_at, seen_at, expires_at,"
+        " site_id) VALUES ($1, $2, $3, $4, $5, $5, $6, $7)",
+        (secret_hash(secret), user_id, kind, browser, now, expires, site_id),
     )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from server.storage.database import Query, Reader, Script
 
 SCOPES = ("read", "write", "admin")
+#: A token's last use is written once in this time at most.
+TOUCH_MS = 3_600_000
 
 
 class Token(NamedTuple):
@@ -40,6 +42,15 @@ def add(site_id: int, token: str, scope: str, name: str, author: str, now: int) 
         (site_id, token_id, token_hash(token), token[:8], scope, name, author, now),
     )
     return Token(site_id, token_id, scope)
+
+
+def touch(token: Token, now: int) -> Script[None]:
+    """The token was used; written once an hour at most."""
+    yield Query(
+        "UPDATE tokens SET used_at = $3 WHERE site_id = $1 AND token_id = $2"
+        " AND (used_at IS NULL OR used_at <= $4)",
+        (token.site_id, token.token_id, now, now - TOUCH_MS),
+    )
 
 
 async def live(reader: Reader) -> dict[bytes, Token]:

@@ -28,6 +28,11 @@ class User(NamedTuple):
         return self.role == OWNER
 
     @property
+    def gone(self) -> bool:
+        """Whether only the number is left; see `forget`."""
+        return self.disabled and self.email == f"gone {self.user_id}"
+
+    @property
     def called(self) -> str:
         return self.name or self.email or "the owner"
 
@@ -53,12 +58,26 @@ async def everybody(reader: Reader) -> list[User]:
     return await _with_sites(reader, rows)
 
 
+async def owners(reader: Reader) -> list[User]:
+    """The owners of the whole server who may sign in, the first one first."""
+    rows = await reader.fetch(
+        f"SELECT {_COLUMNS} FROM users u WHERE u.role = 'owner' AND u.disabled_at IS NULL"
+        " ORDER BY u.user_id"
+    )
+    return await _with_sites(reader, rows) if rows else []
+
+
 async def _with_sites(reader: Reader, rows: list[Row]) -> list[User]:
     one = rows[0][0] if len(rows) == 1 else None  # who asks for a page is looked up every time
     members = await (
-        reader.fetch("SELECT user_id, site_id, role FROM members WHERE user_id = $1", one)
+        reader.fetch(
+            "SELECT user_id, site_id, role FROM members WHERE accepted = 1 AND user_id = $1", one
+        )
         if one is not None
-        else reader.fetch("SELECT user_id, site_id, role FROM members ORDER BY user_id, site_id")
+        else reader.fetch(
+            "SELECT user_id, site_id, role FROM members WHERE accepted = 1"
+            " ORDER BY user_id, site_id"
+        )
     )
     found: dict[int, dict[int, str]] = {}
     for user_id, site_id, role in members:
@@ -126,13 +145,13 @@ def rehash(user_id: int, before: str, after: str) -> Script[None]:
 
 
 def give(user_id: int, site_id: int, role: str) -> Script[None]:
-    """A role on a site; an empty one takes it away."""
+    """A role on a site, in force at once; an empty one takes it away."""
     if not role:
         yield Query("DELETE FROM members WHERE user_id = $1 AND site_id = $2", (user_id, site_id))
         return
     yield Query(
         "INSERT INTO members (user_id, site_id, role) VALUES ($1, $2, $3)"
-        " ON CONFLICT (user_id, site_id) DO UPDATE SET role = excluded.role",
+        " ON CONFLICT (user_id, site_id) DO UPDATE SET role = excluded.role, accepted = 1",
         (user_id, site_id, role),
     )
 
@@ -140,17 +159,57 @@ def give(user_id: int, site_id: int, role: str) -> Script[None]:
 def disable(user_id: int, now: int | None) -> Script[None]:
     """Nobody signs in as this user any more; None lets them in again.
 
-    Raises `Conflict` where no owner would be left.
+    Raises `NotFound`, and `Conflict` where no owner would be left.
     """
     if now is not None:
-        rows = yield Query(
-            "SELECT 1 FROM users WHERE role = 'owner' AND disabled_at IS NULL"
-            " AND user_id <> $1 LIMIT 1",
-            (user_id,),
+        yield from _owner_beside(user_id)
+    rows = yield Query(
+        "UPDATE users SET disabled_at = $2 WHERE user_id = $1 RETURNING user_id", (user_id, now)
+    )
+    if not rows:
+        raise NotFound("no such user")
+
+
+def set_role(user_id: int, role: str) -> Script[None]:
+    """Owner of the whole server, or member of single sites.
+
+    Raises `NotFound`, and `Conflict` where no owner would be left.
+    """
+    if role != OWNER:
+        yield from _owner_beside(user_id)
+    rows = yield Query(
+        "UPDATE users SET role = $2 WHERE user_id = $1 RETURNING user_id", (user_id, role)
+    )
+    if not rows:
+        raise NotFound("no such user")
+
+
+def forget_password(user_id: int) -> Script[None]:
+    """The password opens nothing any more; another is chosen by a link."""
+    yield Query("UPDATE users SET password_hash = NULL WHERE user_id = $1", (user_id,))
+
+
+def forget(user_id: int, now: int) -> Script[None]:
+    """Keep nothing of a user but the number, which acts are recorded by."""
+    yield Query(
+        "UPDATE users SET email = $2, name = '', password_hash = NULL, disabled_at = $3"
+        " WHERE user_id = $1",
+        (user_id, f"gone {user_id}", now),
+    )
+
+
+def _owner_beside(user_id: int) -> Script[None]:
+    """Raises `Conflict` where no other owner of the server could sign in."""
+    rows = yield Query(
+        "SELECT 1 FROM users WHERE role = 'owner' AND disabled_at IS NULL"
+        " AND user_id <> $1 LIMIT 1",
+        (user_id,),
+    )
+    if not rows:
+        raise Conflict(
+            "one owner of the server must remain: make somebody else an owner first",
+            code="last_owner",
         )
-        if not rows:
-            raise Conflict("one owner must remain", code="last_owner")
-    yield Query("UPDATE users SET disabled_at = $2 WHERE user_id = $1", (user_id, now))
 
 
 def _free(email: str, user_id: int) -> Script[None]:

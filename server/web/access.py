@@ -53,7 +53,9 @@ async def caller_of(state: State, request: Request) -> Caller:
         return Caller(operator=True)
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return Caller(token=state.token_of(bearer.strip()))
+        token = state.token_of(bearer.strip())
+        await state.used(token)
+        return Caller(token=token)
     user = await user_of(state, request)
     if user is None:
         raise Unauthorised("send a valid token: Authorization: Bearer hr_…")

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from server.errors import BadRequest
 from server.model import Site, SiteSettings
 from server.reports.shapes import iso
 from server.storage import sites, tokens
@@ -20,6 +21,7 @@ from server.web.bodies import (
     TokenRow,
     Tokens,
 )
+from server.web.member_bodies import NewName
 from server.web.operations import Call
 from server.web.sign_in import new_link
 from server.web.state import State, new_secret
@@ -83,6 +85,17 @@ async def change_settings(call: Call) -> SiteDetail:
     return _detail(state, site_id)
 
 
+async def rename_site(call: Call) -> SiteDetail:
+    body: NewName = call.body
+    state, now, author = call.state, call.state.clock(), call.caller.author
+    site_id, name = call.site.site_id, " ".join(body.name.replace("\x00", "").split())
+    if not name:
+        raise BadRequest("the name is blank")
+    await state.writer.run(lambda: commands.rename_site(site_id, name, author, now))
+    await state.reload()
+    return _detail(state, site_id)
+
+
 async def rotate_key(call: Call) -> SiteDetail:
     state, now, author = call.state, call.state.clock(), call.caller.author
     site_id, key = call.site.site_id, sites.new_key()
@@ -113,7 +126,7 @@ async def add_token(call: Call) -> MadeToken:
     site_id, secret = call.site.site_id, tokens.new_token()
     name = body.name.replace("\x00", "").strip()
     made = await state.writer.run(
-        lambda: tokens.add(site_id, secret, body.scope, name, author, now)
+        lambda: commands.add_token(site_id, secret, body.scope, name, author, now)
     )
     await state.reload()
     return MadeToken(token=secret, id=f"t{made.token_id}", scope=body.scope, name=name)
@@ -131,18 +144,20 @@ async def list_tokens(call: Call) -> Tokens:
                 name=name,
                 author=author,
                 created_at=iso(created),
+                used_at=iso(used) if used is not None else None,
                 revoked_at=iso(revoked) if revoked is not None else None,
             )
-            for token_id, prefix, scope, name, author, created, revoked in rows
+            for token_id, prefix, scope, name, author, created, used, revoked in rows
         ]
     )
 
 
 async def revoke_token(call: Call) -> Response:
     token_id = call.path_id("token_id", "t")
-    site_id, now = call.site.site_id, call.state.clock()
-    await call.state.writer.run(lambda: commands.revoke_token(site_id, token_id, now))
+    site_id, now, author = call.site.site_id, call.state.clock(), call.caller.author
+    await call.state.writer.run(lambda: commands.revoke_token(site_id, token_id, author, now))
     await call.state.reload()
+    call.state.live.hang_up()
     return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 

@@ -90,8 +90,10 @@ class Backtests:
         if self._site(run.site_id).generation != site.generation:
             raise Conflict("the site was rebuilt meanwhile: ask for the backtest again")
         # It takes a fraction of a second, in one piece: in a thread others run meanwhile.
-        figures = await asyncio.to_thread(backtest, *run.pair, found.cases)
-        return result_of(figures, found)
+        figures = await asyncio.to_thread(backtest, *run.pair, found.cases, found.weights)
+        result = result_of(figures, found)
+        await found.release(self.pause)
+        return result
 
     def _site(self, site_id: int) -> Site:
         return next(site for site in self.sites() if site.site_id == site_id)

@@ -10,11 +10,12 @@ from server.model import DAY_MS
 from server.reports import rulesets as reports
 from server.reports.backtest import Asked
 from server.reports.backtest_shapes import BacktestStatus
+from server.reports.moments import read_time
 from server.reports.shapes import iso
 from server.web.backtesting import Run
 from server.web.bodies import Body
 from server.web.operations import Call
-from server.web.queries import RulesetName, read_time
+from server.web.queries import RulesetName
 
 DAYS_BEFORE = 30  # now, if no other moment is asked for
 #: People looked at: by default, and at most, since all of them are in memory together.

@@ -119,6 +119,7 @@ class TokenRow(Shape, frozen=True, kw_only=True):
     name: str
     author: str
     created_at: Time
+    used_at: Annotated[Time | None, Meta(description="Its last use, to the hour.")]
     revoked_at: Time | None
 
 

@@ -10,10 +10,11 @@ import msgspec
 from msgspec import UNSET
 
 from server.errors import BadRequest, NotFound
-from server.model import Door, Event, Kind, Site, SiteSettings
-from server.storage import audit, entries, sites
+from server.model import Door, Event, FormRule, Kind, Site, SiteSettings
+from server.storage import audit, entries, sites, tokens
 from server.storage.database import Query, Reader, Row, Script
 from server.storage.names import Names
+from server.storage.tokens import Token
 from server.web.bodies import SettingsChange
 
 PURPOSES = frozenset({"lead", "newsletter", "search", "login"})
@@ -53,6 +54,42 @@ def change_settings(
     entry = decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
     yield from entries.append(site_id, [entry], Names())
     return after
+
+
+def change_form(
+    site_id: int, key: str, rule: FormRule | None, author: str, now: int
+) -> Script[bool]:
+    """What was decided about one form, in place of what was; the others stay as they are. Whether
+    what is derived changes with it."""
+    rows = yield Query("SELECT settings FROM sites WHERE site_id = $1", (site_id,))
+    if not rows:
+        raise NotFound("no such site")
+    before = msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
+    kept = tuple(one for one in before.forms if one.key != key)
+    change = SettingsChange(forms=(*kept, rule) if rule else kept)
+    after = yield from change_settings(site_id, change, author, now)
+    return shaped(before, after)
+
+
+def rename_site(site_id: int, name: str, author: str, now: int) -> Script[None]:
+    """Another name for a site, as a row, a decision and an audit line."""
+    rows = yield Query(
+        "UPDATE sites SET name = $2 WHERE site_id = $1 RETURNING site_id", (site_id, name)
+    )
+    if not rows:
+        raise NotFound("no such site")
+    yield from audit.add(site_id, author, "site_renamed", "", now)
+    entry = decision(Kind.SETTINGS, {"renamed": name, "author": author}, now)
+    yield from entries.append(site_id, [entry], Names())
+
+
+def add_token(
+    site_id: int, secret: str, scope: str, name: str, author: str, now: int
+) -> Script[Token]:
+    """A token, with its audit line."""
+    made = yield from tokens.add(site_id, secret, scope, name, author, now)
+    yield from audit.add(site_id, author, "token_added", f"t{made.token_id} {scope}", now)
+    return made
 
 
 def rotate_key(site_id: int, key: str, author: str, now: int) -> Script[None]:
@@ -144,7 +181,7 @@ def origins(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def revoke_token(site_id: int, token_id: int, now: int) -> Script[None]:
+def revoke_token(site_id: int, token_id: int, author: str, now: int) -> Script[None]:
     """Raises `NotFound` for a token that is not there or was revoked before."""
     rows = yield Query(
         "UPDATE tokens SET revoked_at = $3 WHERE site_id = $1 AND token_id = $2"
@@ -153,12 +190,15 @@ def revoke_token(site_id: int, token_id: int, now: int) -> Script[None]:
     )
     if not rows:
         raise NotFound("no such token")
+    yield from audit.add(site_id, author, "token_revoked", f"t{token_id}", now)
 
 
 async def tokens_of(reader: Reader, site_id: int) -> list[Row]:
-    """(id, prefix, scope, name, author, created, revoked) of a site's tokens, newest first."""
+    """(id, prefix, scope, name, author, created, used, revoked) of a site's tokens, newest first.
+
+    Of one in force `used` is at most an hour too early."""
     return await reader.fetch(
-        "SELECT token_id, prefix, scope, name, author, created_at, revoked_at FROM tokens"
+        "SELECT token_id, prefix, scope, name, author, created_at, used_at, revoked_at FROM tokens"
         " WHERE site_id = $1 ORDER BY token_id DESC",
         site_id,
     )

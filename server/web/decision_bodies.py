@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from server.errors import BadRequest
 from server.project.rules import Value
+from server.reports.people_filters import Stage
 from server.reports.shapes import EntryId, PersonId, Shape, VisitorId
 from server.web.bodies import Body
-from server.web.queries import Stage
 
 Tag = Annotated[str, Meta(min_length=1, max_length=100, examples=["partner"])]
 Reason = Annotated[str, Meta(max_length=1_000)]

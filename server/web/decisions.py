@@ -6,7 +6,7 @@ the decision, which is in the log already.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from server.errors import BadRequest
 from server.ingest.emails import is_reserved, normalise_email, normalise_phone, normalise_user_id
 from server.model import Identifier, Kind
+from server.project.rules import Value
 from server.reports import people
 from server.reports.shapes import PersonDetail
 from server.storage.database import Script
@@ -43,19 +44,25 @@ Deed = Callable[[Act], Script[Turn]]
 
 async def decide(call: Call, deed: Deed) -> tuple[Turn, bool]:
     """Run a script, and whether the projector has passed what it appended."""
-    state, site_id = call.state, call.site.site_id
     until = asyncio.get_running_loop().time() + WAIT_S
+    turn = await run_deed(call, deed, until)
+    return turn, await passed(call, turn.seq, until)
+
+
+async def run_deed(call: Call, deed: Deed, until: float) -> Turn:
+    """Run a script, again once what it waits for is projected; `until` is a moment of the event
+    loop (s). Raises `Behind` after that."""
+    state, site_id = call.state, call.site.site_id
     while True:
         act = Act(
             state.sites.by_id[site_id], call.caller.author, state.clock(), call.request.url.path
         )
         try:
             turn: Turn = await state.writer.run(lambda act=act: deed(act))  # type: ignore[misc]
-            break
+            return turn
         except Behind as behind:
             if not await passed(call, behind.seq, until):
                 raise
-    return turn, await passed(call, turn.seq, until)
 
 
 async def passed(call: Call, seq: int, until: float) -> bool:
@@ -156,7 +163,11 @@ async def set_owner(call: Call) -> PersonDetail | Response:
 
 
 async def set_traits(call: Call) -> PersonDetail | Response:
-    values = read_traits(await read_body(call.request.receive, BODY_BYTES))
+    return await give_traits(call, read_traits(await read_body(call.request.receive, BODY_BYTES)))
+
+
+async def give_traits(call: Call, values: Mapping[str, Value | None]) -> PersonDetail | Response:
+    """Traits as somebody knows them; None takes back what was given by hand."""
     return await _person(call, lambda act, person_id: deciding.traits(act, person_id, values))
 
 

@@ -6,9 +6,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from server.reports import paging
+from server.reports.people_filters import Stage
 from server.reports.shapes import EntryId, Next, Shape, Time
 from server.web.bodies import Body
-from server.web.queries import Cursor, Limit, Stage
+from server.web.queries import Cursor, Limit
 
 Kind = Literal["webhook", "mail"]
 Told = Literal["crossed", "stage_moved", "rearmed", "retracted"]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from server.errors import BadRequest, Conflict, NotFound
 from server.ingest.emails import normalise_email
 from server.reports import paging
+from server.reports.moments import read_time
 from server.reports.shapes import iso
 from server.storage import deliveries
 from server.storage import destinations as rows
@@ -46,7 +47,6 @@ from server.web.destination_bodies import (
     WantsBody,
 )
 from server.web.operations import Call
-from server.web.queries import read_time
 
 LAST = 2**62
 EMPTY = Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -11,11 +11,13 @@ from server import __version__
 from server.reports import shapes
 from server.reports.conflict_shapes import Conflicts
 from server.reports.erasure_shapes import ErasureStarted
+from server.reports.people_shapes import Everybody, People
 from server.reports.rulesets import Rulesets
 from server.web.bodies import Problem
 from server.web.decision_bodies import Later
 from server.web.destination_bodies import Deliveries
-from server.web.operations import JSON, NDJSON, Operation
+from server.web.member_bodies import Audit
+from server.web.operations import CSV, EVENTS, JSON, NDJSON, Operation
 from server.web.problems import TYPE as PROBLEM
 from server.web.queries import NoQuery
 from server.web.ruleset_bodies import components as ruleset_components
@@ -26,16 +28,19 @@ PATH_IDS = {
     "person_id": ("A person's id.", "^p[1-9][0-9]{0,17}$", "p57"),
     "visitor_id": ("A visitor's id.", "^v[1-9][0-9]{0,17}$", "v12"),
     "token_id": ("A token's id.", "^t[1-9][0-9]{0,17}$", "t3"),
+    "user_id": ("A user's id.", "^u[1-9][0-9]{0,17}$", "u3"),
+    "sign_in_id": ("A sign-in, as the list names it.", "^[0-9a-f]{16}$", "0123456789abcdef"),
     "event_id": ("The id of an event, as on the timeline.", "^e[1-9][0-9]{0,17}$", "e91"),
     "note_id": ("A note's id.", "^e[1-9][0-9]{0,17}$", "e91"),
     "version": ("The number of a version.", "^[1-9][0-9]{0,8}$", "3"),
     "preset": ("A preset's name.", "^[a-z][a-z0-9_]{0,39}$", "seed"),
     "erasure_id": ("An erasure's id.", "^[rw][1-9][0-9]{0,17}$", "r3"),
+    "segment_id": ("A segment's id.", "^g[1-9][0-9]{0,17}$", "g3"),
     "destination_id": ("A destination's id.", "^d[1-9][0-9]{0,17}$", "d3"),
     "conflict_id": ("A conflict's id.", "^x[1-9][0-9]{0,17}-[a-z_]{1,40}$", "x57-quarantined"),
 }
-PAGED = {shapes.People, shapes.Visitors, shapes.Timeline, shapes.Signals, Conflicts, Deliveries}
-PAGED |= {Rulesets}
+PAGED = {People, Everybody, shapes.Visitors, shapes.Timeline, shapes.Signals, Conflicts, Deliveries}
+PAGED |= {Audit, Rulesets}
 ERRORS = {
     308: "The person was merged into another: see Location.",
     400: "A parameter, an id or the body does not fit; the detail names it.",
@@ -172,9 +177,18 @@ def _errors(operation: Operation) -> list[int]:
 
 def _success(operation: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": operation.summary}
+    if operation.media == CSV:
+        text = {"type": "string", "description": "A line of heads, then a line for each."}
+        answer["content"] = {CSV: {"schema": text}}
     if operation.answer is None:
         return answer
     schema: dict[str, Any] = {"$ref": REF.format(name=operation.answer.__name__)}
+    if operation.media == EVENTS:
+        schema = {
+            "type": "string",
+            "description": "Each `data` is one `LiveEvent`; the event `now` is a `Now`, `reset`"
+            " makes void what was shown before. The id of an event goes into `Last-Event-ID`.",
+        }
     if operation.media == NDJSON:
         schema = {"type": "string", "description": "One `LogEntry` a line."}
     answer["content"] = {operation.media: {"schema": schema}}

@@ -24,6 +24,8 @@ from server.web.state import State
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+EVENTS = "text/event-stream"
 BODY_BYTES = 128_000
 
 
@@ -119,7 +121,8 @@ async def run(state: State, operation: Operation, request: Request) -> Response:
     )
     following = getattr(result, "next", None)
     if following:
-        query_string = urlencode({**request.query_params, "cursor": following})
+        kept = [one for one in request.query_params.multi_items() if one[0] != "cursor"]
+        query_string = urlencode([*kept, ("cursor", following)])
         answer.headers["Link"] = f'<{request.url.path}?{query_string}>; rel="next"'
     return answer
 

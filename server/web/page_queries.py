@@ -1,28 +1,43 @@
 """What the pages take in their query."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from server.errors import NotFound
+from server.reports.people_csv import ColumnName
 from server.web.queries import Cursor, PeopleQuery, VisitorsQuery
 
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 SiteId = Annotated[str, Meta(max_length=16)]
 
 
-class PageOfPeople(PeopleQuery, frozen=True, kw_only=True):
-    """The list's own query, and which site."""
+class PageQuery(Struct, frozen=True, kw_only=True):
+    """What every page takes: which site, and what to say on arrival."""
 
     site: SiteId = ""
+    said: Annotated[str, Meta(max_length=20)] = ""
+
+
+class PageOfPeople(PeopleQuery, frozen=True, kw_only=True):
+    """The list's own query, or a segment in place of it; and what came of a decision about many."""
+
+    site: SiteId = ""
+    said: Annotated[str, Meta(max_length=20)] = ""
+    who: Literal["people", "everybody", "visitors"] = "people"
+    segment: Annotated[str, Meta(pattern="^(g[1-9][0-9]{0,17})?$")] = ""
+    column: Annotated[tuple[ColumnName, ...], Meta(max_length=40)] = ()
+    done: Count = 0
+    unchanged: Count = 0
+    refused: Count = 0
 
 
 class PageOfVisitors(VisitorsQuery, frozen=True, kw_only=True):
     site: SiteId = ""
 
 
-class PageOfTimeline(Struct, frozen=True, kw_only=True):
+class PageOfTimeline(PageQuery, frozen=True, kw_only=True):
     cursor: Cursor = ""
-    site: SiteId = ""
 
 
 def read_id(text: str, letter: str) -> int:

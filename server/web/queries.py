@@ -1,9 +1,9 @@
 """What each route takes in its query: a parameter that is not named here is an error."""
 
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -11,20 +11,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 
 from server.errors import BadRequest
-from server.ingest.limits import LATEST_MS
 from server.reports import paging
+from server.reports.filters import MOST_VALUE
+from server.reports.overview_shapes import Compare
+from server.reports.people_csv import ColumnName
+from server.reports.people_filters import PeopleFilter, Since
 
-Stage = Literal[
-    "other",
-    "subscriber",
-    "lead",
-    "mql",
-    "pql",
-    "sql",
-    "opportunity",
-    "customer",
-    "evangelist",
-]
 TimelineKind = Literal[
     "all",
     "page_view",
@@ -66,15 +58,6 @@ Cursor = Annotated[
         description="The `next` of the page before.",
     ),
 ]
-Since = Annotated[
-    str,
-    Meta(
-        max_length=6_000,
-        pattern="^[A-Za-z0-9_.:+ -]*$",
-        description="Only what was seen since: an ISO 8601 time, or a cursor of a list by time.",
-        examples=["2026-11-01T00:00:00Z"],
-    ),
-]
 MinScore = Annotated[float, Meta(ge=-1_000_000, le=1_000_000, description="At least this score.")]
 Signal = Annotated[
     str, Meta(max_length=64, description="A rule in force.", examples=["pricing_page"])
@@ -96,28 +79,68 @@ class VisitorsQuery(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class PeopleQuery(Struct, frozen=True, kw_only=True):
-    stage: Stage | UnsetType = UNSET
-    signal: Signal = ""
-    min_score: MinScore | UnsetType = UNSET
-    source: Text = ""
-    company: Annotated[str, Meta(max_length=200, description="A company's name or domain.")] = ""
-    q: Annotated[
-        str,
-        Meta(
-            max_length=200,
-            description="Starts of the e-mail, of any word of the name, or of the company's domain;"
-            " several words must all be found.",
-        ),
-    ] = ""
-    tag: Annotated[str, Meta(max_length=100, description="Only people with this tag.")] = ""
-    email: Annotated[
-        str, Meta(max_length=320, description="Whoever has this address, also beside others.")
-    ] = ""
-    since: Since = ""
-    sort: Literal["-score", "-last_seen", "email"] = "-score"
+PeopleSort = Literal[
+    "-score",
+    "score",
+    "-last_seen",
+    "last_seen",
+    "email",
+    "name",
+    "company",
+    "-created",
+    "stage",
+    "-stage",
+    "id",
+]
+Count = Annotated[bool, Meta(description="Count them too, up to 1,000.")]
+
+
+class PeopleQuery(PeopleFilter, frozen=True, kw_only=True):
+    sort: PeopleSort = "-score"
     limit: Limit = paging.DEFAULT
     cursor: Cursor = ""
+    count: Count = False
+
+
+class EverybodyQuery(PeopleFilter, frozen=True, kw_only=True):
+    who: Annotated[
+        Literal["everybody", "people", "visitors"],
+        Meta(description="People, anonymous visitors with a score above 0, or both in one list."),
+    ] = "everybody"
+    sort: Literal["-score", "score", "-last_seen", "last_seen"] = "-score"
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
+    count: Count = False
+
+
+class ListQuery(Struct, frozen=True, kw_only=True):
+    """A page of the people of a segment."""
+
+    sort: PeopleSort = "-score"
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
+    count: Count = False
+
+
+Columns = Annotated[
+    tuple[ColumnName, ...],
+    Meta(max_length=40, description="Columns in this order; a good choice by default."),
+]
+Bom = Annotated[bool, Meta(description="Begin with a byte order mark, by which Excel knows UTF-8.")]
+
+
+class FileQuery(PeopleFilter, frozen=True, kw_only=True):
+    sort: PeopleSort = "-score"
+    column: Columns = ()
+    bom: Bom = False
+
+
+class SegmentFileQuery(Struct, frozen=True, kw_only=True):
+    """A segment as a file."""
+
+    sort: PeopleSort = "-score"
+    column: Columns = ()
+    bom: Bom = False
 
 
 class PersonQuery(Struct, frozen=True, kw_only=True):
@@ -174,6 +197,19 @@ class RefusedQuery(Struct, frozen=True, kw_only=True):
     since: Since = ""
 
 
+Dimension = Literal[
+    "source", "channel", "campaign", "landing", "country", "device", "browser", "os"
+]
+Value = Annotated[
+    str,
+    Meta(
+        max_length=MOST_VALUE,
+        description="Exactly this value of a visit; `(none)` where it is not known.",
+        examples=["google"],
+    ),
+]
+
+
 class OverviewQuery(Struct, frozen=True, kw_only=True):
     first: Annotated[date, Meta(description="First day; 28 days by default.")] | UnsetType = (
         msgspec.field(name="from", default=UNSET)
@@ -181,6 +217,27 @@ class OverviewQuery(Struct, frozen=True, kw_only=True):
     last: Annotated[date, Meta(description="Last day; today by default.")] | UnsetType = (
         msgspec.field(name="to", default=UNSET)
     )
+    compare: Annotated[
+        Compare,
+        Meta(description="With as many days right before, with the same of a year before, or not."),
+    ] = "before"
+    source: Value = ""
+    channel: Value = ""
+    campaign: Value = ""
+    country: Value = ""
+    device: Value = ""
+    browser: Value = ""
+    os: Value = ""
+    landing: Value = ""
+    group: Annotated[
+        str, Meta(max_length=200, description="A page group that the landing page is in.")
+    ] = ""
+
+
+class PartsQuery(OverviewQuery, frozen=True, kw_only=True):
+    by: Annotated[Dimension, Meta(description="What to tell apart.")] = "source"
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
 
 
 class RulesHistoryQuery(Struct, frozen=True, kw_only=True):
@@ -217,25 +274,44 @@ class LogQuery(Struct, frozen=True, kw_only=True):
 
 
 T = TypeVar("T", bound=Struct)
-_FAULT = re.compile(r"(?P<what>.*) - at `\$\.(?P<name>\w+)`", re.S)
+_FAULT = re.compile(r"(?P<what>.*) - at `\$\.(?P<name>\w+)(\[[\d.]+\])?`", re.S)
 
 
-def read_query(request: Request, shape: type[T]) -> T:
-    """The query of a request. Raises `BadRequest` with the parameter and what is valid."""
+def read_query(request: Request, shape: type[T], *, blanks: bool = True) -> T:
+    """The query of a request. Raises `BadRequest` with the parameter and what is valid.
+
+    Without `blanks` an empty field of a form asks nothing, whatever it is of.
+    """
     names = [field.encode_name for field in msgspec.structs.fields(shape)]
-    values: dict[str, str] = {}
+    lists, values = _lists(shape), {}  # type: frozenset[str], dict[str, str | list[str]]
     for name, value in request.query_params.multi_items():
         if name not in names:
             raise BadRequest(f"parameter `{name[:60]}` is unknown; {_valid(names)}")
-        if name in values:
+        if name in values and name not in lists:
             raise BadRequest(f"parameter `{name}` is given twice")
         if "\x00" in value:
             raise BadRequest(f"parameter `{name}` holds a NUL character")
-        values[name] = value
+        if name not in lists:
+            if value or blanks:
+                values[name] = value
+        elif value:  # an empty field of a form chooses nothing
+            values.setdefault(name, []).append(value)  # type: ignore[union-attr]
     try:
         return msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(_sentence(str(error), shape)) from error
+
+
+@cache
+def _lists(shape: type[Struct]) -> frozenset[str]:
+    """The parameters that may be given several times."""
+    info = msgspec.inspect.type_info(shape)
+    assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - a Struct by its type
+    return frozenset(
+        field.encode_name
+        for field in info.fields
+        if any(isinstance(one, msgspec.inspect.VarTupleType) for one in _parts(field.type))
+    )
 
 
 def _valid(names: list[str]) -> str:
@@ -258,58 +334,39 @@ def _words(shape: type[Struct]) -> Mapping[str, list[str]]:
     info = msgspec.inspect.type_info(shape)
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - a Struct by its type
     for field in info.fields:
-        for one in _parts(field.type):
+        for one in _parts(field.type, inside=True):
             if isinstance(one, msgspec.inspect.LiteralType):
                 found[field.encode_name] = [str(value) for value in one.values]
     return found
 
 
-def _parts(kind: Any) -> list[Any]:
+def _parts(kind: Any, *, inside: bool = False) -> list[Any]:
+    """The types a value may be of; with `inside`, of a list what it holds."""
     if isinstance(kind, msgspec.inspect.Metadata):
-        return _parts(kind.type)
+        return _parts(kind.type, inside=inside)
     if isinstance(kind, msgspec.inspect.UnionType):
-        return [part for one in kind.types for part in _parts(one)]
+        return [part for one in kind.types for part in _parts(one, inside=inside)]
+    if inside and isinstance(kind, msgspec.inspect.VarTupleType):
+        return _parts(kind.item_type)
     return [kind]
 
 
-def read_time(name: str, text: str) -> int:
-    """An ISO 8601 time as ms; without a zone it is UTC. Raises `BadRequest`."""
-    # A plus that was not escaped in the address arrives as a space.
-    text = re.sub(r" (\d\d:?\d\d)$", r"+\1", text.strip())
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadRequest(
-            f"parameter `{name}`: not an ISO 8601 time such as 2026-11-01T00:00:00Z"
-        ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    at = round(moment.timestamp() * 1000)
-    if not 0 <= at < LATEST_MS:
-        raise BadRequest(f"parameter `{name}`: only times from 1970 to 2099")
-    return at
+class AuditQuery(Struct, frozen=True, kw_only=True):
+    what: Annotated[
+        Literal["acts", "decisions"],
+        Meta(description="Acts of administration, or decisions of the log with their authors."),
+    ] = "acts"
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
 
 
-_BY_TIME = (
-    ("people-last_seen", (int, int)),
-    ("visitors-last_seen", (int, int)),
-    ("signals", (int, int, str, int, str)),
-)
-
-
-def read_since(text: str) -> int | None:
-    """ms of an ISO time or of a cursor; None where nothing is asked. Raises `BadRequest`."""
-    if not text:
-        return None
-    for sort, types in _BY_TIME:
-        try:
-            key = paging.decode(sort, text, types)
-        except BadRequest:
-            continue
-        return int(key[0]) if key else None
-    return read_time("since", text)
-
-
-def milli(score: float | UnsetType) -> int | None:
-    """Points as milli-points; a fourth decimal place only ever asks for more."""
-    return None if score is UNSET else math.ceil(round(score * 1000, 6))
+class LiveQuery(Struct, frozen=True, kw_only=True):
+    after: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            le=2**53,
+            description="The last entry known, as `Last-Event-ID` says on a reconnect."
+            " -1 begins with what comes from now on.",
+        ),
+    ] = -1

@@ -1,54 +1,67 @@
 """The reading routes: parse, ask one report in one snapshot, answer."""
 
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from msgspec import UNSET, structs
 from starlette.responses import Response, StreamingResponse
 
 from server.errors import BadRequest, Moved
-from server.ingest.emails import normalise_email
 from server.model import DAY_MS, Site
 from server.project.rules import Ruleset
-from server.reports import log, overview, people, refused, signals, timeline, visitors
-from server.reports.overview import DEFAULT_DAYS, MOST_DAYS, Span
+from server.reports import (
+    everybody,
+    log,
+    overview,
+    parts,
+    people,
+    refused,
+    signals,
+    spans,
+    timeline,
+    visitors,
+)
+from server.reports.curve import ScoreCurve, score_curve
+from server.reports.filters import Filters, check_group
+from server.reports.moments import milli, read_since, read_time
+from server.reports.overview_shapes import Compare, Overview, Parts, Today
 from server.reports.paging import Paging
 from server.reports.past import person_at
-from server.reports.people import PeopleFilter
+from server.reports.people_filters import PeopleFilter, plain
+from server.reports.people_shapes import Everybody, People
 from server.reports.refused import Refused
 from server.reports.rulesets import rescoring_share
 from server.reports.shapes import (
     EPOCH_DAY,
     LATEST_DAY,
-    Overview,
-    People,
     PersonDetail,
     Signals,
     Timeline,
     VisitorDetail,
     Visitors,
 )
+from server.reports.spans import DEFAULT_DAYS, MOST_DAYS, Span
 from server.reports.timeline_items import PERSON, VISITOR, Subject
+from server.reports.today import today_lists
 from server.reports.visitors import VisitorFilter
 from server.storage.database import Reader
 from server.web.operations import NDJSON, Call
 from server.web.queries import (
+    EverybodyQuery,
     LogQuery,
     OverviewQuery,
+    PartsQuery,
     PeopleQuery,
     PersonQuery,
     RefusedQuery,
     SignalsQuery,
     TimelineQuery,
     VisitorsQuery,
-    milli,
-    read_since,
-    read_time,
 )
 from server.web.state import State
 
 REFUSED_DAYS = 28
 SIGNALS_DAYS = 90
-MOST_WORDS = 5
 
 
 def ruleset_of(state: State, site: Site) -> Ruleset:
@@ -56,29 +69,27 @@ def ruleset_of(state: State, site: Site) -> Ruleset:
     return state.projector.projector_of(site).ruleset
 
 
-def people_filter(query: PeopleQuery) -> PeopleFilter:
-    """Which people a query asks for. Raises `BadRequest`."""
-    words = tuple(query.q.lower().split())
-    if len(words) > MOST_WORDS:
-        raise BadRequest(f"parameter `q`: at most {MOST_WORDS} words")
-    return PeopleFilter(
-        stage="" if query.stage is UNSET else query.stage,
-        signal=query.signal,
-        min_score=milli(query.min_score),
-        source=query.source,
-        company=query.company,
-        words=words,
-        since=read_since(query.since),
-        tag=" ".join(query.tag.split()),
-        email=(normalise_email(query.email) or query.email) if query.email else "",
-    )
+def people_filter(query: PeopleFilter) -> PeopleFilter:
+    """The filters of a query that asks for more, such as a page."""
+    return plain(query)
 
 
 async def list_people(call: Call) -> People:
     query: PeopleQuery = call.query
-    chosen, page = people_filter(query), Paging(query.limit, query.cursor)
+    page, now = Paging(query.limit, query.cursor), call.state.clock()
     async with call.state.database.snapshot() as reader:
-        return await people.people(reader, call.site, chosen, query.sort, page)
+        return await people.people(
+            reader, call.site, query, query.sort, page, now, count=query.count
+        )
+
+
+async def list_everybody(call: Call) -> Everybody:
+    query: EverybodyQuery = call.query
+    page, now = Paging(query.limit, query.cursor), call.state.clock()
+    async with call.state.database.snapshot() as reader:
+        return await everybody.everybody(
+            reader, call.site, query, query.who, query.sort, page, now, count=query.count
+        )
 
 
 async def get_person(call: Call) -> PersonDetail:
@@ -91,6 +102,14 @@ async def get_person(call: Call) -> PersonDetail:
             return await people.person(reader, call.site, person_id)
         ruleset = ruleset_of(call.state, call.site)
         return await person_at(reader, call.site, person_id, ruleset, at)
+
+
+async def get_person_scores(call: Call) -> ScoreCurve:
+    person_id = call.path_id("person_id", "p")
+    ruleset, now = ruleset_of(call.state, call.site), call.state.clock()
+    async with call.state.database.snapshot() as reader:
+        await _stay(reader, call, person_id)
+        return await score_curve(reader, call.site, person_id, ruleset, now)
 
 
 async def get_person_timeline(call: Call) -> Timeline:
@@ -163,11 +182,44 @@ async def list_refused(call: Call) -> Refused:
 
 
 async def get_overview(call: Call) -> Overview:
-    today = overview.today(call.site.settings.zone, call.state.clock())
-    span = _span(call.query, today)
+    asked = _asked(call)
     async with call.state.database.snapshot() as reader:
-        found = await overview.overview(reader, call.site, span)
+        found = await overview.overview(reader, call.site, asked.span, asked.compare, asked.filters)
         return structs.replace(found, rescoring=await rescoring_share(reader, call.site))
+
+
+async def get_overview_parts(call: Call) -> Parts:
+    query: PartsQuery = call.query
+    asked, page = _asked(call), Paging(query.limit, query.cursor)
+    async with call.state.database.snapshot() as reader:
+        return await parts.parts(reader, call.site, asked.span, asked.filters, query.by, page)
+
+
+async def get_today(call: Call) -> Today:
+    asked = _asked(call)
+    labels = {rule.key: rule.label for rule in ruleset_of(call.state, call.site).rules}
+    async with call.state.database.snapshot() as reader:
+        return await today_lists(reader, call.site, asked.span, asked.filters, labels)
+
+
+class Asked(NamedTuple):
+    """Which days, compared with which, and which visits."""
+
+    span: Span
+    compare: Compare
+    filters: Filters
+
+
+def _asked(call: Call) -> Asked:
+    return asked_of(call.query, call.site, spans.today(call.site.settings.zone, call.state.clock()))
+
+
+def asked_of(query: OverviewQuery, site: Site, today: int) -> Asked:
+    """What a query of figures asks for; `today` is the day in the site's zone. Raises `BadRequest`,
+    also for a page group that the site has not."""
+    filters = Filters(*(getattr(query, name) for name in Filters._fields))
+    check_group(site, filters)
+    return Asked(_span(query, today), query.compare, filters)
 
 
 def _span(query: OverviewQuery, today: int) -> Span:

@@ -5,33 +5,40 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.reports import conflict_shapes, erasure_shapes, shapes
+from server.reports import conflict_shapes, erasure_shapes, overview_shapes, people_shapes, shapes
 from server.reports import rulesets as ruleset_shapes
+from server.reports import segments as segment_shapes
 from server.reports.backtest_shapes import BacktestStatus
+from server.reports.curve import ScoreCurve
 from server.reports.refused import Refused
 from server.web import administration as admin
 from server.web import (
     backtests,
     bodies,
+    bulk,
     decision_bodies,
     erasure,
     inbox,
     queries,
     replays,
     ruleset_bodies,
+    segment_bodies,
+    segments,
 )
 from server.web import decisions as decide
 from server.web import destination_bodies as told
 from server.web import destinations as tell
 from server.web import readings as read
 from server.web import rulesets as rules
-from server.web.operations import NDJSON, Call, Operation
+from server.web.member_routes import MEMBERS
+from server.web.operations import CSV, NDJSON, Call, Operation
 
 PREFIX = "/api/v1"
 SITE = f"{PREFIX}/sites/{{site_id}}"
 PERSON = f"{SITE}/people/{{person_id}}"
 VISITOR = f"{SITE}/visitors/{{visitor_id}}"
 CONFLICT = f"{SITE}/conflicts/{{conflict_id}}"
+SEGMENT = f"{SITE}/segments/{{segment_id}}"
 DESTINATION = f"{SITE}/destinations/{{destination_id}}"
 
 PostEvents = Callable[[Request], Awaitable[Response]]
@@ -88,10 +95,16 @@ ADMINISTRATION = (
 REPORTS = (
     Operation("GET", f"{SITE}/people", "listPeople",
               "People, the hottest first.",
-              "read", read.list_people, shapes.People, queries.PeopleQuery),
+              "read", read.list_people, people_shapes.People, queries.PeopleQuery),
+    Operation("GET", f"{SITE}/everybody", "listEverybody",
+              "People and anonymous visitors in one list, the hottest first.",
+              "read", read.list_everybody, people_shapes.Everybody, queries.EverybodyQuery),
     Operation("GET", PERSON, "getPerson",
               "A person, with the receipt that adds up to the score.",
               "read", read.get_person, shapes.PersonDetail, queries.PersonQuery),
+    Operation("GET", f"{PERSON}/scores", "getPersonScores",
+              "A person's score over time, by today's rules.",
+              "read", read.get_person_scores, ScoreCurve),
     Operation("GET", f"{PERSON}/timeline", "getPersonTimeline",
               "What a person did, newest first.",
               "read", read.get_person_timeline, shapes.Timeline, queries.TimelineQuery),
@@ -112,10 +125,51 @@ REPORTS = (
               "read", read.list_refused, Refused, queries.RefusedQuery),
     Operation("GET", f"{SITE}/overview", "getOverview",
               "Visitors, sessions, leads and where they came from, by day.",
-              "read", read.get_overview, shapes.Overview, queries.OverviewQuery),
+              "read", read.get_overview, overview_shapes.Overview, queries.OverviewQuery),
+    Operation("GET", f"{SITE}/overview/parts", "listOverviewParts",
+              "Every source, channel, campaign, landing page, country or device of those days.",
+              "read", read.get_overview_parts, overview_shapes.Parts, queries.PartsQuery),
+    Operation("GET", f"{SITE}/today", "getToday",
+              "What to look at: the hottest, new leads, crossings, claims that wait.",
+              "read", read.get_today, overview_shapes.Today, queries.OverviewQuery),
     Operation("GET", f"{SITE}/log", "exportLog",
               "The whole log, one entry a line.",
               "read", read.get_log, shapes.LogEntry, queries.LogQuery, media=NDJSON),
+)
+SEGMENTS = (
+    Operation("GET", f"{SITE}/people.csv", "downloadPeople",
+              "People as a file for spreadsheets.",
+              "read", segments.download_people, None, queries.FileQuery, media=CSV),
+    Operation("POST", f"{SITE}/people/bulk", "decideAboutPeople",
+              "One decision about many: a tag, an owner, a stage, do-not-contact.",
+              "write", bulk.bulk_people, segment_bodies.Bulk, body=segment_bodies.BulkBody),
+    Operation("GET", f"{SITE}/segments", "listSegments",
+              "Filters with a name.",
+              "read", segments.list_segments, segment_shapes.Segments,
+              segment_bodies.SegmentsQuery),
+    Operation("POST", f"{SITE}/segments", "addSegment",
+              "Keep a filter under a name.",
+              "write", segments.add_segment, segment_shapes.SegmentRow,
+              body=segment_bodies.NewSegment, status=201),
+    Operation("GET", SEGMENT, "getSegment",
+              "One segment, and how many people are in it.",
+              "read", segments.get_segment, segment_shapes.SegmentRow),
+    Operation("PATCH", SEGMENT, "changeSegment",
+              "Give a segment another name or another filter.",
+              "write", segments.change_segment, segment_shapes.SegmentRow,
+              body=segment_bodies.SegmentChange),
+    Operation("DELETE", SEGMENT, "dropSegment",
+              "Drop a segment; nobody in it changes.",
+              "write", segments.drop_segment, None, status=204),
+    Operation("GET", f"{SEGMENT}/people", "listSegmentPeople",
+              "The people of a segment, the hottest first.",
+              "read", segments.list_segment_people, people_shapes.People, queries.ListQuery),
+    Operation("GET", f"{SEGMENT}/people.csv", "downloadSegment",
+              "The people of a segment as a file for spreadsheets.",
+              "read", segments.download_segment, None, queries.SegmentFileQuery, media=CSV),
+    Operation("GET", f"{SEGMENT}/people/{{person_id}}", "explainSegmentPerson",
+              "Whether a person is in a segment, and why.",
+              "read", segments.explain_member, segment_shapes.Membership),
 )
 ERASING = (
     Operation("GET", f"{PERSON}/erasure", "previewPersonErasure",
@@ -313,6 +367,8 @@ def operations(post_events: PostEvents) -> list[Operation]:
 
     return [
         *ADMINISTRATION,
+        *MEMBERS,
+        *SEGMENTS,  # before people: `bulk` is nobody's id
         *REPORTS,
         *ERASING,
         *DECISIONS,

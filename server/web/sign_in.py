@@ -49,12 +49,14 @@ def check_transport(state: State, request: Request) -> None:
     )
 
 
-async def by_link(state: State, request: Request, link: str) -> tuple[int, str]:
-    """Use a link up: (its user, the cookie), or (0, "") if it is no good."""
+async def by_link(
+    state: State, request: Request, link: str, inside: int = 0
+) -> tuple[sign_ins.Opened, str]:
+    """Use a link up: (what came of it, the cookie). `inside` is who is signed in already."""
     cookie, now = sign_ins.new_secret(), state.clock()
     browser = browser_of(state, request)
-    user_id = await state.writer.run(lambda: sign_ins.open_link(link, cookie, browser, now))
-    return (user_id, cookie) if user_id else (0, "")
+    opened = await state.writer.run(lambda: sign_ins.open_link(link, cookie, browser, now, inside))
+    return opened, cookie
 
 
 async def by_password(state: State, request: Request, email: str, password: str) -> tuple[int, str]:

@@ -4,12 +4,13 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from server.errors import NotFound, Unauthorised
+from server.errors import NotFound, Overloaded, Unauthorised
 from server.ingest.pipeline import Tools
 from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
@@ -27,6 +28,7 @@ from server.web.arrivals import Arrivals
 from server.web.backoff import Backoff
 from server.web.backtesting import Backtests
 from server.web.eraser import Eraser
+from server.web.feed import Live
 from server.web.passwords import Passwords
 
 HOUR_MS = 3_600_000
@@ -136,6 +138,8 @@ class State:
             lambda: self.sites.all,
             lambda: self.base_url,
         )
+        self.live = Live(self)
+        self._used: dict[Token, int] = {}  # when a token's use was written last
         self._reloading = asyncio.Lock()  # what was read first must not be put in place last
 
     async def _let_others_run(self) -> None:
@@ -194,6 +198,15 @@ class State:
         if token is None:
             raise Unauthorised("send a valid token: Authorization: Bearer hr_…")
         return token
+
+    async def used(self, token: Token) -> None:
+        """Write down that a token was used, once an hour; never at the cost of its request."""
+        now = self.clock()
+        if now - self._used.get(token, 0) < tokens.TOUCH_MS:
+            return
+        self._used[token] = now
+        with suppress(Overloaded):
+            await self.writer.run(lambda: tokens.touch(token, now), moves=False)
 
 
 def new_secret() -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import late, plain, rebuild, rescore, scoring
+from tests.bench import late, plain, reading, rebuild, rescore, scoring
 from tests.bench.place import NAME, Copies, filled
 from tests.bench.postgres import Postgres
 from tests.bench.serving import Ingest, Plan, Sqlite, Sustained, generator_row, start_rows
@@ -36,6 +36,7 @@ GROUPS = (
     "late",
     "rebuild",
     "rescore",
+    "reading",
     "generator",
     "ingest",
     "sustained",
@@ -90,6 +91,11 @@ class Bench:
 
     def rescore(self) -> list[Row]:
         return rescore.rescored(self.scratch, 200 if self.quick else 4_000)
+
+    def reading(self) -> list[Row]:
+        say(f"  a site of {self.events:,} events is filled and projected, unless it is kept")
+        times = 10 if self.quick else 100
+        return reading.reading(self.data, self.scratch, self.events, times)
 
     def generator(self) -> list[Row]:
         return [generator_row(self.quick)]

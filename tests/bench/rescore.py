@@ -1,10 +1,13 @@
 """Scores without an event: another ruleset for everybody, and what midnight changes."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import uvloop
 from msgspec import structs
 
 from server.ingest.agents import Agents
@@ -70,18 +73,25 @@ async def _published(world: World, ruleset: Ruleset) -> None:
         (world.site,) = await sites.all_sites(reader)
 
 
-async def _everybody(world: World, people: int) -> float:
-    """People a minute until everybody is scored by the newest ruleset."""
-    started = time.perf_counter()
+class Pace(NamedTuple):
+    """People a minute, by the clock and by the time that the process used of all cores."""
+
+    wall: float
+    cpu: float
+
+
+async def _everybody(world: World, people: int) -> Pace:
+    """How fast everybody is scored by the newest ruleset."""
+    started, used = time.perf_counter(), time.process_time()
     await world.project()
     while world.projector.behind:
         await world.projector.round()
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, time.process_time() - used
     found = await world.database.fetch(
         "SELECT count(*) FROM subjects WHERE ruleset = $1", world.site.published.version
     )
     assert found[0][0] >= people, "not everybody was scored"
-    return people / seconds * 60
+    return Pace(people / seconds * 60, people / used * 60)
 
 
 async def _midnight(world: World) -> float:
@@ -116,11 +126,22 @@ async def _measure(path: Path, people: int) -> list[Row]:
         await world.close()
     note = f"{people:,} people with {READ} contributions each"
     return [
-        Row("rescored, other points", points, MUST_A_MINUTE, None, "/min", note),
-        Row("rescored, other conditions", conditions, MUST_A_MINUTE, None, "/min", note),
+        _row("rescored, other points", points, note),
+        _row("rescored, other conditions", conditions, note),
         Row("scored again after midnight", due, MUST_DUE, None, "/s", note),
     ]
 
 
+def _row(what: str, pace: Pace, note: str) -> Row:
+    told = f"{note}; {pace.cpu:,.0f} a minute of computing"
+    return Row(what, pace.wall, MUST_A_MINUTE, None, "/min", told)
+
+
 def rescored(scratch: Path, people: int) -> list[Row]:
-    return asyncio.run(_measure(scratch / "rescore.db", people))
+    """Reads wait in threads of their own: the figure is that of a machine of two cores."""
+    pinned = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {0, 1})
+    try:
+        return uvloop.run(_measure(scratch / "rescore.db", people))  # as the server does
+    finally:
+        os.sched_setaffinity(0, pinned)

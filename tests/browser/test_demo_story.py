@@ -1,86 +1,19 @@
 """The main job as a newcomer meets it: `serve --demo`, a real browser, then CLI, API and page."""
 
-import json
-import re
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser
 
-from server.cli.client import answers
-
-READY_S = 30
-
-
-@dataclass
-class Served:
-    """What the server printed when it started."""
-
-    url: str
-    demo: str
-    link: str
-    token: str
-    data: Path
-
-    def cli(self, *words: str) -> Any:
-        """A command's JSON, while the server runs."""
-        out = subprocess.run(
-            [sys.executable, "-m", "server", "--data", str(self.data), *words, "--json"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        return json.loads(out)
+from tests.browser.serving import Served, serving, until
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    """`handraise serve --demo` on an empty folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "server", "serve", "--demo", "--port=0", f"--data={tmp_path}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if "first event" in line:
-                break
-        find = {
-            "url": r"serving\s+(\S+)",
-            "demo": r"demo site\s+(\S+)",
-            "link": r"your people\s+(\S+)",
-            "token": r"(hr_\S+)",
-        }
-        found = {name: re.search(pattern, printed) for name, pattern in find.items()}
-        assert all(found.values()), printed
-        assert answers(tmp_path / "handraise.sock")
-        values = {name: match[1] for name, match in found.items() if match}
-        yield Served(**values, data=tmp_path)
-    finally:
-        process.terminate()
-        process.communicate(timeout=READY_S)
-    assert process.returncode == 0
-
-
-def until(ask: Callable[[], Any], true: Callable[[Any], bool], seconds: float = 10) -> Any:
-    """Ask until the answer is right: the one place of this story that waits."""
-    late = time.monotonic() + seconds
-    while not true(answer := ask()):
-        assert time.monotonic() < late, answer
-        threading.Event().wait(0.05)
-    return answer
+    with serving(tmp_path) as running:
+        yield running
 
 
 def test_a_visitor_raises_a_hand(served: Served, browser: Browser) -> None:

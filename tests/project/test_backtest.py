@@ -14,6 +14,7 @@ from server.project.backtest import (
     Case,
     Mover,
     Share,
+    Weights,
     backtest,
     buckets,
     case_of,
@@ -102,6 +103,24 @@ def test_who_moves() -> None:
     assert FOUND.movers[0] == Mover(41, False, 20_000, 20_000, "mql", "warm", "mql", "")
     assert FOUND.movers[-1] == Mover(30, True, 60_000, 40_000, "sql", "mql", "sql", "mql")
     assert movers(OLD, OLD, [case(1, True, B, B)]) == ()
+
+
+def test_a_sample_tells_what_is_so_of_everybody() -> None:
+    """One of three others, one of two customers: the same shares, and counts of the sample."""
+    everybody = people([row for row in TABLE for _ in range(3 - row[1])])
+    whole = backtest(OLD, NEW, everybody)
+    drawn = backtest(OLD, NEW, people(), Weights(2, 3))
+    assert (whole.people, drawn.people) == (40 * 2 + 60 * 3, 100)
+    for one, other in zip(
+        (*whole.old_quality, *whole.new_quality),
+        (*drawn.old_quality, *drawn.new_quality),
+        strict=True,
+    ):
+        assert one.precision.value == other.precision.value
+        assert (one.recall.value, one.lift) == (other.recall.value, other.lift)
+        assert other.reached < one.reached or not one.reached
+    for rule, drawn_rule in zip(whole.new_rules, drawn.new_rules, strict=True):
+        assert (rule.rate.value, rule.lift) == (drawn_rule.rate.value, drawn_rule.lift)
 
 
 def test_precision_recall_and_lift_of_a_threshold() -> None:

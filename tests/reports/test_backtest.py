@@ -8,9 +8,10 @@ import pytest
 from msgspec import structs
 
 from server.model import Kind
-from server.project.backtest import backtest
+from server.project.backtest import EVEN, backtest
 from server.project.rules import EventCondition, PropertyCondition, Rule, Ruleset, Threshold
 from server.reports.backtest import Asked, Gathered, Gathering
+from server.reports.backtest_shapes import result_of
 from server.storage.database import Database
 from server.web.commands import decision
 from tests.tracking import AGENTS, DAY, MIN, NOON, World, tracking
@@ -141,10 +142,23 @@ async def same_by_what_is_stored(world: World) -> None:
 
 
 async def sampled_and_earlier(world: World) -> None:
-    """A sample is spread over all, and never larger; some days before buying, nobody was known."""
+    """Customers are half of a sample, others are spread over all; what is found is that of
+    everybody. Some days before buying, nobody was known."""
     few = await gathered(world, OLD, NEW, sample=70)
-    assert (few.people, few.sampled) == (BUYERS + READERS + OTHERS + LATE, 70)
-    assert {case.customer for case in few.cases} == {True, False}
+    people = BUYERS + READERS + OTHERS + LATE
+    assert (few.people, few.sampled, few.customers, few.bought) == (people, 70, BUYERS, 35)
+    assert sum(case.customer for case in few.cases) == 35
+    assert few.weights == (Fraction(BUYERS, 35) / Fraction(people - BUYERS, 35)).as_integer_ratio()
+    (new,) = backtest(OLD, NEW, few.cases, few.weights).new_quality
+    assert (new.recall.value, new.customers) == (Fraction(1), 35)
+    assert abs(float(new.precision.value or 0) - BUYERS / 60) < 0.06
+    answer = result_of(backtest(OLD, NEW, few.cases, few.weights), few)
+    assert answer.drawn.startswith("35 of 40 customers and 35 of 170 others were looked at")
+    many = await gathered(world, OLD, NEW, sample=people - 1)
+    assert (many.sampled, many.bought) == (people - 1, BUYERS)
+    assert (await gathered(world, OLD, NEW, sample=people)).weights == EVEN
+    await many.release(partial(asyncio.sleep, 0))
+    assert many.cases == []
     early = await gathered(world, OLD, NEW, days_before=6)
     assert early.unknown == LATE + BUYERS
     sentence = backtest(OLD, NEW, early.cases).sentence

@@ -119,7 +119,7 @@ async def test_somebody_known_by_a_quarantined_visit_alone(world: World, known: 
     await world.project()
     async with world.database.snapshot() as reader:
         who = PeopleFilter(email="grace@navy.example")
-        (grace,) = (await people(reader, world.site, who, "-score", Paging())).items
+        (grace,) = (await people(reader, world.site, who, "-score", Paging(), world.now)).items
         subject = Subject(PERSON, int(grace.id[1:]))
         items = (await timeline(reader, world.site, subject, "", Paging())).items
     assert (grace.sessions, grace.engagement, grace.stage) == (0, 0, "other")

@@ -4,8 +4,11 @@ import random
 
 import pytest
 
+from server.reports.filters import Filters
 from server.reports.overview import Span, overview, today
-from server.reports.shapes import Overview
+from server.reports.overview_shapes import Overview
+from server.reports.today import today_lists
+from server.storage.database import Reader
 from tests.acme import Known
 from tests.tracking import DAY, HOUR, NOON, World
 
@@ -31,7 +34,26 @@ async def test_acme_in_numbers(world: World, known: Known) -> None:
     assert {row.name: row.sessions for row in found.sources}["google"] == 1
     assert {row.name: row.submissions for row in found.landings}["/pricing"] == 1
     assert len(found.days) == 14
+    assert found.previous is not None
     assert found.previous.visitors == 0
+    assert {row.name: row.visitors for row in found.landings}["/"] == 3
+    assert [(row.name, row.visitors) for row in found.devices] == [("desktop", 4)]
+    assert [(step.stage, step.count, step.of_before) for step in found.funnel] == [
+        ("visitor", 4, None),
+        ("lead", 2, 0.5),
+        ("mql", 1, 0.5),
+        ("sql", 1, 1.0),
+        ("customer", 0, 0.0),
+    ]
+    assert {kpi.name: (kpi.value, kpi.before, kpi.change) for kpi in found.kpis}["leads"] == (
+        2,
+        0,
+        None,
+    )
+    assert sum(found.trend.leads) == 2
+    assert found.trend.visitors == [day.visitors for day in found.days]
+    assert found.trend_before is not None
+    assert len(found.trend_before.dates) == 14
 
 
 async def test_an_empty_site_has_zeros(world: World) -> None:
@@ -64,6 +86,11 @@ async def test_the_span_before_is_as_long(world: World, known: Known) -> None:
     found = await figures(world, FIRST + 3, FIRST + 5)
     before = await figures(world, FIRST, FIRST + 2)
     assert found.previous == before.total
+    assert found.trend_before == before.trend
+    assert (found.compared and found.compared.first, found.compared and found.compared.last) == (
+        before.first,
+        before.last,
+    )
 
 
 def test_today_is_a_day_of_the_zone() -> None:
@@ -74,21 +101,57 @@ def test_today_is_a_day_of_the_zone() -> None:
     assert today("America/Los_Angeles", 20_760 * DAY + HOUR) == 20_759
 
 
+async def test_longer_than_four_months_is_told_by_week(world: World, known: Known) -> None:
+    """Steps of seven days from the first day on; a visitor of two days of a week counts once."""
+    found = await figures(world, FIRST - 120, FIRST + 14)
+    assert (found.trend.step, len(found.trend.dates)) == ("week", 20)
+    week = [day for day in found.days if found.trend.dates[17] <= day.date < found.trend.dates[18]]
+    assert sum(day.sessions for day in week) == found.trend.sessions[17] == 5
+    assert (sum(day.visitors for day in week), found.trend.visitors[17]) == (5, 4)
+    assert sum(found.trend.sessions) == found.total.sessions == 6
+
+
+async def test_how_long_it_takes_to_become_a_lead(world: World) -> None:
+    """From the first visit to the form: a day, three days and none at all; the median is a day."""
+    browsers = [world.browser(number) for number in (1, 2, 3)]
+    for browser in browsers:
+        await browser.view("/", minutes=0)
+    for number, days in ((2, 0), (0, 1), (1, 3)):
+        world.now = NOON + days * DAY
+        await browsers[number].submit("demo", email=f"p{number}@acme.example")
+        await world.project()
+    found = await figures(world, FIRST, FIRST + 5)
+    assert found.total.leads == 3
+    assert found.total.time_to_lead_ms == DAY
+    assert found.trend.time_to_lead_ms[:5] == [0, DAY, None, 3 * DAY, None]
+    assert {kpi.name: kpi.value for kpi in found.kpis}["time_to_lead_ms"] == DAY
+
+
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-async def test_the_overview_reads_cells_by_key(world: World, known: Known) -> None:
-    """Every statement searches the cells' primary key; none scans the table."""
-    asked: list[tuple[str, tuple[object, ...]]] = []
+async def test_no_statement_scans_a_table(world: World, known: Known) -> None:
+    """Everybody's figures and filtered ones search by a key or an index."""
     async with world.database.snapshot() as reader:
-        fetch = reader.fetch
+        asked = Asked(reader)
+        span = Span(FIRST, FIRST + 27)
+        await overview(asked, world.site, span)
+        everybody = len(asked.statements)
+        await overview(asked, world.site, span, "year", Filters(source="google", group="pricing"))
+        await today_lists(asked, world.site, span, Filters(), {})
+        await today_lists(asked, world.site, span, Filters(device="desktop"), {})
+        for sql, args in asked.statements:
+            plan = [row[3] for row in await reader.fetch(f"EXPLAIN QUERY PLAN {sql}", *args)]
+            scans = [step for step in plan if step.startswith("SCAN") and step != "SCAN s"]
+            assert not scans, (sql, plan)
+    assert 10 < everybody < len(asked.statements)
 
-        class Listening:
-            async def fetch(self, sql: str, *args: object) -> list[tuple[object, ...]]:
-                asked.append((sql, args))
-                return await fetch(sql, *args)
 
-        await overview(Listening(), world.site, Span(FIRST, FIRST + 27))
-        for sql, args in asked:
-            plan = [row[3] for row in await fetch(f"EXPLAIN QUERY PLAN {sql}", *args)]
-            assert not [step for step in plan if step.startswith("SCAN")], (sql, plan)
-            assert any("day>? AND day<?" in step for step in plan), (sql, plan)
-    assert len(asked) > 8
+class Asked:
+    """A reader that remembers what it was asked."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.statements: list[tuple[str, tuple[object, ...]]] = []
+
+    async def fetch(self, sql: str, *args: object) -> list[tuple[object, ...]]:
+        self.statements.append((sql, args))
+        return await self.reader.fetch(sql, *args)

@@ -21,7 +21,15 @@ SCOPES = ("read", "write", "admin")
 ROLES = {"viewer": "read", "marketer": "write", "owner": "admin"}
 #: What stands for the names in a path; any other is an id with the name's first letter: p999999.
 NAMED = {"site_id": "1", "version": "999999"}
+STREAMS = {"/live/stream", "/api/v1/sites/{site_id}/live"}
 OTHERS = {"public", "server owner", "signed in"}
+#: What routes for owners of the server are asked with.
+BODIES: dict[tuple[str, str], dict[str, object]] = {
+    ("POST", "/api/v1/sites"): {"name": "New"},
+    ("POST", "/api/v1/users"): {"email": "new@office.example"},
+    ("PATCH", "/api/v1/users/{user_id}"): {"disabled": True},
+    ("POST", "/api/v1/users/{user_id}/link"): {},
+}
 
 
 def table() -> dict[tuple[str, str], str]:
@@ -58,8 +66,9 @@ async def test_every_route_has_a_row(office: Office) -> None:
 
 async def ask(client: httpx2.AsyncClient, method: str, path: str) -> httpx2.Response:
     query = "" if path.startswith("/api/") else "?site=1"
-    more = {"json": {}} if path.startswith("/api/") and method != "GET" else {}
-    return await client.request(method, filled(path) + query, **more)  # type: ignore[arg-type]
+    method = "HEAD" if path in STREAMS else method  # the answer to GET does not end
+    body: object = {} if path.startswith("/api/") and method != "GET" else None
+    return await client.request(method, filled(path) + query, json=body)
 
 
 @ONE_ENGINE
@@ -77,7 +86,7 @@ async def test_a_role_does_what_it_may_and_no_more(office: Office, role: str) ->
             assert answer.status_code not in {401, 500}, (method, path)
             other = await ask(foreign, method, path)
             assert other.status_code == 404, (method, path, other.status_code)
-            if (method, path) not in pages:
+            if (method, path) not in pages and path not in STREAMS:
                 assert other.json()["detail"] == "no such site"
 
 
@@ -98,7 +107,8 @@ async def test_a_token_does_what_its_scope_says(office: Office, scope: str) -> N
                 continue
             enough = SCOPES.index(scope) >= SCOPES.index(least)
             assert (answer.status_code == 403) is not enough, (method, path, answer.text[:300])
-            assert (other.status_code, other.json()["detail"]) == (404, "no such site")
+            assert other.status_code == 404, (method, path)
+            assert path in STREAMS or other.json()["detail"] == "no such site"
 
 
 @ONE_ENGINE
@@ -123,6 +133,7 @@ async def test_only_owners_of_the_server_act_on_all_of_it(office: Office) -> Non
         for (method, path), least in table().items():
             if least != "server owner":
                 continue
-            body = {"name": "New"}
-            assert (await member.request(method, path, json=body)).status_code == 403, path
-            assert (await owner.request(method, path, json=body)).status_code < 400, path
+            body, there = BODIES.get((method, path)), filled(path)
+            assert (await member.request(method, there, json=body)).status_code == 403, path
+            answer = await owner.request(method, there, json=body)
+            assert answer.status_code not in {401, 403, 500}, (path, answer.text)

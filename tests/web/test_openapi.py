@@ -83,7 +83,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, s
 
 
 async def destination(office: Office) -> None:
-    """One whose name means nothing: no test of it leaves this machine."""
+    """One whose name means nothing: no test of it leaves this machine; and a segment."""
 
     async def nowhere(host: str, port: int) -> list[str]:
         raise OSError
@@ -92,7 +92,9 @@ async def destination(office: Office) -> None:
     async with office.client(office.token) as client:
         hook = {"kind": "webhook", "url": "https://crm.example.com/hook"}
         answer = await client.post("/api/v1/sites/1/destinations", json=hook)
-    assert answer.status_code == 201
+        kept = {"name": "Hot", "filter": {"min_score": 50}}
+        segment = await client.post("/api/v1/sites/1/segments", json=kept)
+    assert (answer.status_code, segment.status_code) == (201, 201)
 
 
 #: Things that are there beside what every office has.
@@ -101,7 +103,7 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 
 
 @pytest.mark.slow
-@SCHEMA.parametrize()
+@SCHEMA.exclude(path="/api/v1/sites/{site_id}/live").parametrize()  # it does not end
 @settings(
     max_examples=20,
     deadline=None,
@@ -140,6 +142,7 @@ def aim(case: schemathesis.Case[Any], office: Office) -> None:
         "event_id": "e1",
         "note_id": "e1",
         "destination_id": "d1",
+        "segment_id": "g1",
         "version": "1",
         "preset": "seed",
         **AIMED,

@@ -14,7 +14,6 @@ from server.storage.database import Query, Script
 from server.web import rulesets as routes
 from tests.office import Office
 from tests.tracking import DAY
-from tests.web.test_pages import signed_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -264,19 +263,19 @@ async def test_what_lists_and_pages_say_meanwhile(
     assert answer.status_code == 202
     assert answer.json().keys() == {"seq"}
     await everybody_scored(office)
-    async with signed_in(office) as browser:
+    async with await office.browser() as browser:
         for path in ("/people", "/visitors", "/overview"):
             assert "rescoring" not in await office.json(path)
-        assert "by the rules published last" not in (await browser.get("/?site=1")).text
+        assert "by the rules published last" not in (await browser.get("/people?site=1")).text
         await half_way(office, begun=False)
         found = await office.json("/rules")
         assert found["rescoring"] == {"done": 0, "total": 4, "share": 0.0}
         assert (await office.json("/people"))["rescoring"] == 0.0
-        assert "about to be scored" in (await browser.get("/?site=1")).text
+        assert "about to be scored" in (await browser.get("/people?site=1")).text
         await half_way(office, begun=True)
         for path in ("/people", "/visitors", "/overview"):
             assert (await office.json(path))["rescoring"] == 0.62, path
-        for page in ("/?site=1", "/visitors?site=1"):
+        for page in ("/people?site=1", "/people?site=1&who=visitors"):
             assert "62 % done" in (await browser.get(page)).text
         page = (await browser.get(f"/people/{office.known.ada}?site=1")).text
         assert "Scored by version 1 of the rules; version 2 is in force" in page

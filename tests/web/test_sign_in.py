@@ -320,3 +320,18 @@ def test_waiting(tries: int, waited: int, wait: int) -> None:
 )
 def test_the_way_back_is_a_path_of_ours(text: str, leads: str) -> None:
     assert way_back(text) == leads
+
+
+@ONE_ENGINE
+async def test_what_browsers_and_robots_look_for(office: Office) -> None:
+    """A page for a page that is not there, JSON for a client; the usual well-known addresses."""
+    async with office.client() as client:
+        page = await client.get("/nowhere", headers={"Accept": "text/html"})
+        assert page.status_code == 404
+        assert "There is nothing here" in page.text
+        assert (await client.get("/nowhere")).json()["code"] == "not_found"
+        api = await client.get("/api/v1/nowhere", headers={"Accept": "text/html"})
+        assert api.json()["status"] == 404
+        assert "Disallow: /" in (await client.get("/robots.txt")).text
+        changed = await client.get("/.well-known/change-password")
+        assert changed.headers["location"] == "/welcome"

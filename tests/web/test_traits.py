@@ -4,7 +4,6 @@ import httpx2
 import pytest
 
 from tests.office import Office
-from tests.web.test_pages import signed_in
 
 pytestmark = pytest.mark.anyio
 ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -32,7 +31,7 @@ async def test_bant_by_hand(office: Office) -> None:
     assert [one["data"]["traits"] for one in items] == [{"budget": None}, given]
     exported = await office.json(f"/people/{office.known.ada}/export")
     assert {"seats", "authority"} <= {one["name"] for one in exported["traits"]}
-    async with signed_in(office) as browser:
+    async with await office.browser() as browser:
         page = (await browser.get(f"/people/{office.known.ada}?site=1")).text
     assert "by hand" in page
     assert "Budget: taken back" in page

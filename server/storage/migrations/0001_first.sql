@@ -34,6 +34,7 @@ CREATE TABLE members (
   user_id $int NOT NULL,
   site_id $int NOT NULL,
   role $text NOT NULL, -- owner, marketer or viewer
+  accepted $int NOT NULL DEFAULT 1, -- 0: invited; the role counts once the link was opened
   PRIMARY KEY (user_id, site_id)
 ) $clustered;
 
@@ -41,6 +42,7 @@ CREATE TABLE sign_ins (
   hash $bytes NOT NULL PRIMARY KEY,
   user_id $int NOT NULL,
   kind $text NOT NULL, -- link (one use) or cookie
+  site_id $int NOT NULL DEFAULT 0, -- of an invitation: the site it is for
   browser $text NOT NULL DEFAULT '', -- in words, for its list
   created_at $int NOT NULL,
   seen_at $int NOT NULL,
@@ -177,6 +179,9 @@ CREATE TABLE person_entries (
 ) $clustered;
 
 CREATE INDEX person_entries_person ON person_entries (site_id, gen, person_id, at, seq);
+-- What moved people, the newest first: set_stage, stage_moved, crossed.
+CREATE INDEX person_entries_moves ON person_entries (site_id, gen, at, seq)
+  WHERE kind IN (71, 128, 129);
 
 -- What somebody decided about whole visitors (kind 0) and single events (kind 1): the last one is in
 -- force, the others are kept to be found again. class -1: what accept said.
@@ -227,7 +232,8 @@ CREATE TABLE sessions (
   PRIMARY KEY (site_id, gen, session_id)
 ) $clustered;
 
-CREATE INDEX sessions_day ON sessions (site_id, gen, day);
+-- With the day before, whoever came again within a span is found without reading everybody.
+CREATE INDEX sessions_day ON sessions (site_id, gen, day, prev_day);
 CREATE INDEX sessions_visitor ON sessions (site_id, gen, visitor_id, start_at);
 CREATE INDEX sessions_person ON sessions (site_id, gen, person_id, start_at);
 -- What retention may seal once it is old.
@@ -395,6 +401,7 @@ CREATE TABLE contributions (
   at $int NOT NULL,
   seq $int NOT NULL,
   expires $int, -- UTC day
+  times $int NOT NULL DEFAULT 1, -- more than 1: the sum of so many earlier ones of the rule
   PRIMARY KEY (site_id, gen, kind, subject_id, line)
 ) $clustered;
 
@@ -410,6 +417,8 @@ CREATE TABLE stages (
   cause $text NOT NULL,
   PRIMARY KEY (site_id, gen, person_id, seq, stage_to)
 ) $clustered;
+
+CREATE INDEX stages_at ON stages (site_id, gen, stage_to, at);
 
 CREATE TABLE companies (
   site_id $int NOT NULL,
@@ -466,6 +475,20 @@ CREATE TABLE tokens (
 ) $clustered;
 
 CREATE UNIQUE INDEX tokens_hash ON tokens (site_id, hash);
+
+-- A named filter of people, as canonical JSON. One that was dropped keeps its number and nothing else,
+-- so that an old link leads to no other.
+CREATE TABLE segments (
+  site_id $int NOT NULL,
+  segment_id $int NOT NULL,
+  name $text NOT NULL,
+  filter $text NOT NULL,
+  author $text NOT NULL,
+  created_at $int NOT NULL,
+  changed_at $int NOT NULL,
+  dropped_at $int,
+  PRIMARY KEY (site_id, segment_id)
+) $clustered;
 
 -- Version 0 is the draft, `base` the version it was begun from. The others were published, each by
 -- the entry `seq`; sites.ruleset names the one in force.

@@ -2,26 +2,20 @@
 
 from typing import Any
 
-from msgspec import Struct
 from starlette.responses import Response
 
 from server.model import DAY_MS
 from server.reports.arriving import Loaded, findings, newest_events
 from server.reports.refused import refused
 from server.web.administration import snippet
-from server.web.page_queries import SiteId
+from server.web.page_queries import PageQuery
 from server.web.pages.view import View
 
 SHOWN = 6
 
 
-class InstallQuery(Struct, frozen=True, kw_only=True):
-    site: SiteId = ""
-    said: str = ""
-
-
 async def install(view: View) -> Response:
-    view.query(InstallQuery)
+    view.query(PageQuery)
     base = view.state.base_url
     return view.page(
         "install.html",
@@ -34,7 +28,7 @@ async def install(view: View) -> Response:
 
 async def status(view: View) -> Response:
     """The part of the page that asks for itself every two seconds."""
-    view.query(InstallQuery)
+    view.query(PageQuery)
     return view.page("install_status.html", **await _seen(view))
 
 

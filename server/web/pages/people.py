@@ -1,84 +1,209 @@
-"""People and visitors: the lists, and one of them with the whole story."""
+"""The list of people: filters, segments, columns, decisions about many, and the anonymous."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET
+import msgspec
+from msgspec import Meta, Struct
 from starlette.responses import RedirectResponse, Response
 
+from server.errors import BadRequest
 from server.model import STAGES
-from server.reports import overview, timeline, visitors
 from server.reports import people as report
-from server.reports.overview import DEFAULT_DAYS, Span
+from server.reports import segments
+from server.reports.everybody import everybody
+from server.reports.filter_values import Frame
 from server.reports.paging import Paging
-from server.reports.timeline_items import PERSON, VISITOR, Subject
-from server.reports.visitors import VisitorFilter
-from server.reports.visits import visit_facts
+from server.reports.people_csv import COLUMNS
+from server.reports.people_filters import (
+    PeopleFilter,
+    choices,
+    describe,
+    parameters,
+    plain,
+    read_filter,
+)
+from server.reports.people_shapes import Everybody, People
+from server.storage import users
 from server.storage.database import Reader
-from server.web.administration import snippet
-from server.web.page_queries import PageOfPeople, PageOfTimeline, PageOfVisitors, read_id
+from server.web import bulk as many
+from server.web import segment_bodies as bodies
+from server.web import segments as keep
+from server.web.page_queries import PageOfPeople
+from server.web.pages.deeds import call_of
 from server.web.pages.view import View
-from server.web.readings import people_filter
-from server.web.visits import visits_of
+from server.web.visits import stage_word
 
-TIMELINE_ITEMS = 200
+DEFAULT_COLUMNS = ("stage", "score", "last_seen", "signals")
+#: Stages that have a tab of their own.
+TABS = ("lead", "mql", "pql", "sql", "opportunity", "customer")
+#: Orders that anonymous visitors know too.
+SHARED_ORDERS = frozenset({"-score", "score", "-last_seen", "last_seen"})
+GRADES = tuple(f"{fit}{engagement}" for fit in "ABC" for engagement in "123")
 
 
 async def people(view: View) -> Response:
-    query = view.query(PageOfPeople)
-    chosen, page = people_filter(query), Paging(query.limit, query.cursor)
-    today = overview.today(view.site.settings.zone, view.now)
+    query, site = view.query(PageOfPeople), view.site
     async with view.state.database.snapshot() as reader:
-        found = await report.people(reader, view.site, chosen, query.sort, page)
-        last_weeks = Span(today - DEFAULT_DAYS + 1, today)
-        figures = await overview.figures(reader, view.site, last_weeks)
-        before = await overview.figures(reader, view.site, last_weeks.before)
-    stage = "" if query.stage is UNSET else query.stage
-    asked = {"q": query.q, "stage": stage, "sort": query.sort, "signal": query.signal}
+        asked = await _asked(reader, view, query)
+        found = await _found(reader, view, query, asked)
+        kept = await segments.segments(reader, site, view.labels, view.now)
+        team = await users.everybody(reader)
+    chosen = choices(asked, Frame(site, view.now))
     return view.page(
         "people.html",
-        found=found,
-        figures=figures,
-        before=before,
+        query=query,
         asked=asked,
-        filtered=bool(query.q or stage or query.signal or query.cursor),
+        found=found,
+        kept=kept.items,
+        segment=next((one for one in kept.items if one.id == query.segment), None),
+        sentence=describe(chosen, view.labels) if chosen else "",
+        columns=query.column or DEFAULT_COLUMNS,
+        every_column=COLUMNS,
         stages=STAGES,
-        snippet=snippet(view.state, view.site),
+        tabs=TABS,
+        stage_options=[(name, stage_word(name)) for name in STAGES],
+        grade_options=[(name, name) for name in GRADES],
+        team=[user for user in team if not user.disabled and user.scope(site.site_id)],
+        parameters=parameters(asked),
+        count=len(chosen),
+        filter_text=msgspec.json.encode(asked).decode(),
+        back_text=_back_text(query),
+        link=lambda **changes: _link(view, query, changes),
+        file=_file(view, query, asked),
     )
 
 
-async def person(view: View) -> Response:
-    query = view.query(PageOfTimeline)
-    person_id = read_id(view.request.path_params["person_id"], "p")
-    async with view.state.database.snapshot() as reader:
-        other = await report.merged_into(reader, view.site, person_id)
-        if other:
-            return RedirectResponse(view.path(f"/people/p{other}"), 308)
-        found = await report.person(reader, view.site, person_id)
-        told = await story(view, reader, Subject(PERSON, person_id), query.cursor)
-    return view.page("person.html", person=found, **told)
+async def visitors(view: View) -> Response:
+    """The anonymous have no page of their own: they stand beside the known."""
+    return RedirectResponse(view.path("/people", who="visitors"), 308)
 
 
-async def visitors_list(view: View) -> Response:
-    query = view.query(PageOfVisitors)
+async def _asked(reader: Reader, view: View, query: PageOfPeople) -> PeopleFilter:
+    """What the address asks; a segment stands for its filter."""
+    if not query.segment:
+        return plain(query)
+    return await segments.stored_filter(reader, view.site, int(query.segment[1:]))
+
+
+async def _found(
+    reader: Reader, view: View, query: PageOfPeople, asked: PeopleFilter
+) -> People | Everybody:
     page = Paging(query.limit, query.cursor)
-    async with view.state.database.snapshot() as reader:
-        found = await visitors.visitors(reader, view.site, VisitorFilter(), query.sort, page)
-    return view.page("visitors.html", found=found, sort=query.sort, filtered=bool(query.cursor))
+    if query.who == "people":
+        return await report.people(
+            reader, view.site, asked, query.sort, page, view.now, count=not query.cursor
+        )
+    sort = query.sort if query.sort in SHARED_ORDERS else "-score"
+    return await everybody(
+        reader, view.site, asked, query.who, sort, page, view.now, count=not query.cursor
+    )
 
 
-async def visitor(view: View) -> Response:
-    query = view.query(PageOfTimeline)
-    visitor_id = read_id(view.request.path_params["visitor_id"], "v")
-    async with view.state.database.snapshot() as reader:
-        found = await visitors.visitor(reader, view.site, visitor_id)
-        told = await story(view, reader, Subject(VISITOR, visitor_id), query.cursor)
-    return view.page("visitor.html", visitor=found, **told)
+def _link(view: View, query: PageOfPeople, changes: dict[str, Any]) -> str:
+    """This list with some things changed; another filter leaves the segment and begins anew."""
+    kept: dict[str, Any] = {}
+    for name, value in parameters(query):
+        kept.setdefault(name, []).append(value)
+    kept |= {"sort": query.sort if query.sort != "-score" else "", "column": list(query.column)}
+    kept |= {"who": query.who if query.who != "people" else "", "segment": query.segment}
+    return view.path("/people", **(kept | changes))
 
 
-async def story(view: View, reader: Reader, subject: Subject, cursor: str) -> dict[str, Any]:
-    """The timeline folded into visits."""
-    page = Paging(TIMELINE_ITEMS, cursor)
-    found = await timeline.timeline(reader, view.site, subject, "all", page)
-    sessions = sorted({int(item.session[1:]) for item in found.items if item.session})
-    facts = await visit_facts(reader, view.site, sessions)
-    return {"visits": visits_of(found.items, facts, view.zone), "next": found.next}
+def _file(view: View, query: PageOfPeople, asked: PeopleFilter) -> str:
+    """The same people as CSV."""
+    sort = [("sort", query.sort), *(("column", name) for name in query.column), ("bom", "true")]
+    site = f"/api/v1/sites/{view.site.site_id}/people.csv"
+    return view.templates.address(site, [*parameters(asked), *sort])
+
+
+# ---------------------------------------------------------------- segments
+
+
+class SegmentForm(Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(max_length=200)] = ""
+    filter: Annotated[str, Meta(max_length=20_000)] = ""
+
+
+async def save_segment(view: View) -> Response:
+    form = await view.form(SegmentForm)
+    body = bodies.NewSegment(name=form.name.strip(), filter=read_filter(form.filter))
+    made = await keep.add_segment(call_of(view, body))
+    return view.go("/people", "segment", segment=made.id)
+
+
+async def rename_segment(view: View) -> Response:
+    form = await view.form(SegmentForm)
+    body = bodies.SegmentChange(name=form.name.strip())
+    changed = await keep.change_segment(call_of(view, body))
+    return view.go("/people", "segment", segment=changed.id)
+
+
+async def drop_segment(view: View) -> Response:
+    await keep.drop_segment(call_of(view, None))
+    return view.go("/people", "dropped")
+
+
+# ---------------------------------------------------------------- decisions about many
+
+
+class BulkForm(Struct, frozen=True, kw_only=True):
+    """`everybody` means all that the filter finds, not only those whose box is ticked."""
+
+    do: Literal["tag", "untag", "owner", "stage", "leave", "contact"]
+    value: Annotated[str, Meta(max_length=400)] = ""
+    stage: Annotated[str, Meta(max_length=20)] = ""
+    people: list[str] = []
+    everybody: str = ""
+    filter: Annotated[str, Meta(max_length=20_000)] = ""
+    back: Annotated[str, Meta(max_length=8_000)] = ""
+
+
+async def bulk(view: View) -> Response:
+    form = await view.form(BulkForm)
+    body: dict[str, Any] = {"action": _action(form)}
+    if form.everybody:
+        body["filter"] = msgspec.to_builtins(read_filter(form.filter))
+    elif form.people:
+        body["people"] = form.people
+    else:
+        raise BadRequest("nobody was chosen: tick the boxes of some people first")
+    try:
+        read = msgspec.convert(body, bodies.BulkBody)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"this does not fit: {str(error)[:200]}") from error
+    done = await many.bulk_people(call_of(view, read))
+    counts = {"done": done.done, "unchanged": done.unchanged, "refused": len(done.refused)}
+    said = "" if done.applied else "wait"
+    return view.go("/people", said, **{**_back(form.back), **counts})
+
+
+def _action(form: BulkForm) -> dict[str, Any]:
+    words = [word.strip() for word in form.value.split(",") if word.strip()]
+    actions: dict[str, dict[str, Any]] = {
+        "tag": {"do": "tag", "add": words},
+        "untag": {"do": "tag", "remove": words},
+        "owner": {"do": "owner", "owner": form.value.strip()},
+        "stage": {"do": "stage", "stage": form.stage},
+        "leave": {"do": "do_not_contact", "on": True},
+        "contact": {"do": "do_not_contact", "on": False},
+    }
+    return actions[form.do]
+
+
+def _back_text(query: PageOfPeople) -> str:
+    """Where the list was, for the way back from a form."""
+    kept: dict[str, list[str]] = {"segment": [query.segment], "sort": [query.sort]}
+    kept |= {"who": [query.who], "column": list(query.column)}
+    if not query.segment:
+        for name, value in parameters(query):
+            kept.setdefault(name, []).append(value)
+    return msgspec.json.encode(kept).decode()
+
+
+def _back(text: str) -> dict[str, list[str]]:
+    """The list one was at. Raises `BadRequest`."""
+    try:
+        known: dict[str, list[str]] = msgspec.json.decode(text or "{}", type=dict[str, list[str]])
+    except msgspec.MsgspecError as error:
+        raise BadRequest("the form could not be read", code="bad_form") from error
+    return known

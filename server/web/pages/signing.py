@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import quote
 
 from msgspec import Meta, Struct
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.errors import (
@@ -74,7 +75,9 @@ class Signing:
             ("POST", "/welcome", self.choose),
         )
         return [
-            Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table
+            *(Route(path, self._guarded(handler), methods=[m]) for m, path, handler in table),
+            Route("/robots.txt", robots, methods=["GET"]),
+            Route("/.well-known/change-password", change_password, methods=["GET"]),
         ]
 
     # ------------------------------------------------------------ signing in
@@ -123,13 +126,21 @@ class Signing:
             return Response(status_code=204)
         sign_in.check_transport(self.state, request)
         link = request.path_params["link"]
-        user_id, cookie = await sign_in.by_link(self.state, request, link)
-        if not user_id:
+        inside = await user_of(self.state, request)
+        opened, cookie = await sign_in.by_link(
+            self.state, request, link, inside.user_id if inside else 0
+        )
+        if not opened.user_id:
             return self.templates.answer("link_used.html", 401)
+        if opened.waits and inside:
+            raise Conflict("this invitation is for another account: sign out, then open it again")
+        if opened.waits:
+            return RedirectResponse(f"/sign-in?next=/open/{quote(link, safe='')}", 303)
         async with self.state.database.snapshot() as reader:
-            user = await users.by_id(reader, user_id)
+            user = await users.by_id(reader, opened.user_id)
         answer = RedirectResponse("/" if user.password else "/welcome", 303)
-        sign_in.put_cookie(self.state, request, answer, cookie, user_id)
+        if not opened.inside:
+            sign_in.put_cookie(self.state, request, answer, cookie, user.user_id)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -186,12 +197,25 @@ class Signing:
             yield from sign_ins.close_all(user.user_id)
 
         await state.writer.run(script)
+        state.live.hang_up()
 
     async def _user(self, request: Request) -> User:
         user = await user_of(self.state, request)
         if user is None:
             raise Unauthorised("sign in first")
         return user
+
+
+async def robots(request: Request) -> Response:
+    """Nothing here is for search engines."""
+    del request
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+async def change_password(request: Request) -> Response:
+    """Where password managers look (W3C, A Well-Known URL for Changing Passwords)."""
+    del request
+    return RedirectResponse("/welcome", 302)
 
 
 def routes(state: State, templates: Templates) -> list[BaseRoute]:

@@ -15,7 +15,27 @@ from starlette.routing import BaseRoute, Route
 
 from server.errors import HandraiseError, Moved, Overloaded, Unauthorised
 from server.web.access import caller_of
-from server.web.pages import install, people, signing
+from server.web.pages import (
+    deeds,
+    destinations,
+    destinations_deeds,
+    forms,
+    inbox,
+    install,
+    live,
+    members,
+    people,
+    person,
+    scoring,
+    scoring_backtest,
+    scoring_bounds,
+    scoring_draft,
+    scoring_rule,
+    settings,
+    settings_access,
+    signing,
+    today,
+)
 from server.web.pages.templates import Templates
 from server.web.pages.view import View, problem_values, site_asked
 from server.web.state import State
@@ -35,12 +55,60 @@ class PageRoute:
 
 # fmt: off
 PAGES = (
-    PageRoute("GET",  "/",                       "read",  people.people),
-    PageRoute("GET",  "/people/{person_id}",     "read",  people.person),
-    PageRoute("GET",  "/visitors",               "read",  people.visitors_list),
-    PageRoute("GET",  "/visitors/{visitor_id}",  "read",  people.visitor),
+    PageRoute("GET",  "/",                       "read",  today.today),
+    PageRoute("GET",  "/people",                 "read",  people.people),
+    PageRoute("GET",  "/people/{person_id}",     "read",  person.person),
+    PageRoute("POST", "/people/bulk",            "write", people.bulk),
+    PageRoute("GET",  "/people/{person_id}/segments", "read", person.in_segments),
+    PageRoute("GET",  "/people/{person_id}/curve", "read",  person.curve),
+    PageRoute("POST", "/segments",               "write", people.save_segment),
+    PageRoute("POST", "/segments/{segment_id}",  "write", people.rename_segment),
+    PageRoute("POST", "/segments/{segment_id}/delete", "write", people.drop_segment),
+    PageRoute("GET",  "/people/{person_id}/erase", "admin", deeds.erase_preview),
+    *(PageRoute("POST", f"/people/{{person_id}}/{word}", scope, deed)
+      for word, scope, deed in deeds.DEEDS),
+    PageRoute("GET",  "/visitors",               "read",  people.visitors),
+    PageRoute("GET",  "/visitors/{visitor_id}",  "read",  person.visitor),
+    PageRoute("GET",  "/conflicts",              "read",  inbox.conflicts),
+    PageRoute("POST", "/conflicts/{conflict_id}/{action}", "write", inbox.decide),
+    PageRoute("GET",  "/traffic",                "read",  inbox.traffic),
+    PageRoute("POST", "/traffic/classify",       "write", inbox.reclassify),
+    PageRoute("GET",  "/scoring",                "read",  scoring.scoring),
+    PageRoute("GET",  "/scoring/status",         "read",  scoring.status),
+    PageRoute("GET",  "/scoring/history",        "read",  scoring.history),
+    PageRoute("GET",  "/scoring/versions/{version}", "read", scoring.version),
+    PageRoute("GET",  "/scoring/versions/{version}/file", "read", scoring.file),
+    PageRoute("GET",  "/scoring/backtest",       "read",  scoring_backtest.backtest),
+    PageRoute("GET",  "/scoring/backtest/status", "read", scoring_backtest.status),
+    PageRoute("POST", "/scoring/backtest",       "write", scoring_backtest.start),
+    PageRoute("GET",  "/scoring/draft",          "write", scoring_draft.draft),
+    PageRoute("POST", "/scoring/draft",          "write", scoring_draft.start),
+    PageRoute("POST", "/scoring/draft/base",     "write", scoring_draft.rebase),
+    PageRoute("POST", "/scoring/draft/drop",     "write", scoring_draft.drop),
+    PageRoute("POST", "/scoring/rules/{rule}/{deed}", "write", scoring_draft.rule_deed),
+    PageRoute("GET",  "/scoring/rule",           "write", scoring_rule.rule),
+    PageRoute("POST", "/scoring/rule",           "write", scoring_rule.save),
+    PageRoute("GET",  "/scoring/bounds",         "write", scoring_bounds.bounds),
+    PageRoute("POST", "/scoring/bounds",         "write", scoring_bounds.save),
+    PageRoute("GET",  "/scoring/json",           "write", scoring_draft.document),
+    PageRoute("POST", "/scoring/json",           "write", scoring_draft.save_document),
+    PageRoute("POST", "/scoring/publish",        "admin", scoring_draft.publish),
+    PageRoute("GET",  "/destinations",           "admin", destinations.destinations),
+    PageRoute("POST", "/destinations",           "admin", destinations_deeds.add),
+    PageRoute("GET",  "/destinations/new",       "admin", destinations.new),
+    PageRoute("GET",  "/destinations/{destination_id}", "admin", destinations.destination),
+    PageRoute("POST", "/destinations/{destination_id}", "admin", destinations_deeds.change),
+    PageRoute("GET",  "/destinations/{destination_id}/edit", "admin", destinations.edit),
+    PageRoute("GET",  "/destinations/{destination_id}/secret", "admin", destinations.secret),
+    *(PageRoute("POST", f"/destinations/{{destination_id}}/{word}", "admin", deed)
+      for word, deed in destinations_deeds.DEEDS),
     PageRoute("GET",  "/install",                "read",  install.install),
     PageRoute("GET",  "/install/status",         "read",  install.status),
+    *(PageRoute(*row) for row in live.ROUTES),
+    *(PageRoute(*row) for row in settings.ROUTES),
+    *(PageRoute(*row) for row in forms.ROUTES),
+    *(PageRoute(*row) for row in members.ROUTES),
+    *(PageRoute(*row) for row in settings_access.ROUTES),
 )
 # fmt: on
 
@@ -92,6 +160,21 @@ def problem_page(templates: Templates, request: Request, error: HandraiseError) 
     answer = templates.answer("problem.html", error.status, **problem_values(error))
     if isinstance(error, Overloaded):
         answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+def not_found(
+    fallback: Callable[[Request, Exception], Awaitable[Response]],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """For Starlette's own 404: a page where a browser asks for one, else `fallback`."""
+    templates = Templates()
+
+    async def answer(request: Request, error: Exception) -> Response:
+        wants_page = "text/html" in request.headers.get("accept", "")
+        if not wants_page or request.url.path.startswith("/api/"):
+            return await fallback(request, error)
+        return templates.answer("problem.html", 404, number=404, detail="there is no such page")
+
     return answer
 
 

@@ -1,9 +1,11 @@
 """The templates of pages: filters, the addresses of static files, and the answer itself."""
 
 import hashlib
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,6 +33,7 @@ class Templates:
             "stage": stage_word,
             "whole": whole,
             "signed": signed,
+            "rounded": rounded,
             "number": number,
             "percent": percent,
             "plural": plural,
@@ -42,6 +45,12 @@ class Templates:
         """A rendered page; no cache keeps what is about people."""
         html = self.environment.get_template(template).render(**values)
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+    @staticmethod
+    def address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
+        """A path with its query."""
+        asked = urlencode(list(parameters))
+        return f"{path}?{asked}" if asked else path
 
     def asset(self, name: str) -> str:
         """The address of a static file; it changes with the file."""
@@ -59,6 +68,11 @@ def whole(score: float) -> str:
 def signed(score: float) -> str:
     """Points of one line, exact, with their sign; a typographic minus."""
     return f"{Decimal(str(score)):+f}".replace("-", "−")
+
+
+def rounded(score: float) -> str:
+    """Points with their sign, rounded once, where there is no room for the exact ones."""
+    return ("+" if score > 0 else "") + whole(score)
 
 
 def number(value: float) -> str:

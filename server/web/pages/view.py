@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from server.errors import BadRequest, Forbidden, NotFound
 from server.model import Site
+from server.project.rules import Ruleset
 from server.storage.users import User
 from server.web import sign_in
 from server.web.access import Caller, sites_of
@@ -28,9 +29,15 @@ from server.web.visits import ago
 
 #: (path, name, drawing, key after `g`, scope) of the pages that every page leads to.
 NAV = (
-    ("/", "People", "people", "p", "read"),
-    ("/visitors", "Visitors", "visitors", "v", "read"),
+    ("/", "Today", "today", "t", "read"),
+    ("/people", "People", "people", "p", "read"),
+    ("/live", "Live", "live", "l", "read"),
+    ("/conflicts", "Conflicts", "inbox", "c", "read"),
+    ("/traffic", "Traffic", "traffic", "f", "read"),
+    ("/scoring", "Scoring", "rules", "r", "read"),
+    ("/destinations", "Destinations", "send", "d", "admin"),
     ("/install", "Install", "install", "i", "read"),
+    ("/settings", "Settings", "settings", "s", "read"),
 )
 FORM_BYTES = 256_000
 MOST_FIELDS = 2_000
@@ -67,6 +74,16 @@ class View:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.site.settings.zone)
 
+    @cached_property
+    def rules(self) -> Ruleset:
+        """The rules by which the site is scored now."""
+        return ruleset_of(self.state, self.site)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What each rule is called, by its key."""
+        return {rule.key: rule.label for rule in self.rules.rules}
+
     @property
     def partial(self) -> bool:
         """Whether a page in the browser asks for a piece of itself."""
@@ -81,7 +98,7 @@ class View:
 
     def query(self, shape: type[S]) -> S:
         """The query of the page. Raises `BadRequest` for what it does not take."""
-        return read_query(self.request, shape)
+        return read_query(self.request, shape, blanks=False)
 
     async def form(self, shape: type[S]) -> S:
         """The fields of a form that was sent here. Raises `BadRequest`."""
@@ -89,7 +106,7 @@ class View:
 
     # ------------------------------------------------------------ answers
 
-    def path(self, to: str, **query: Any) -> str:
+    def path(self, to: str, /, **query: Any) -> str:
         """A link to a page of this site; empty values are left out, lists are repeated."""
         asked = [
             (name, one)
@@ -105,14 +122,13 @@ class View:
         """A template of `server/templates`, in the frame of every page."""
         return self.templates.answer(name, status, **{**self.frame(), **values})
 
-    def go(self, to: str, said: str = "", **query: Any) -> Response:
+    def go(self, to: str, said: str = "", /, **query: Any) -> Response:
         """On to another page after a change; `said` names what it says on arrival."""
         return RedirectResponse(self.path(to, **query, said=said), 303)
 
     def frame(self) -> dict[str, Any]:
         """What every template may use."""
         moment = datetime.fromtimestamp(self.now / 1000, UTC)
-        rules = ruleset_of(self.state, self.site)
         return {
             "view": self,
             "site": self.site,
@@ -124,8 +140,8 @@ class View:
             "local": self.local,
             "day": lambda text: datetime.fromisoformat(text).strftime("%-d %b %Y"),
             "ago": lambda text: ago(self.local(text), moment),
-            "labels": {rule.key: rule.label for rule in rules.rules},
-            "rules": rules,
+            "labels": self.labels,
+            "rules": self.rules,
             "insecure": not sign_in.secure(self.state, self.request),
             "said": SAID.get(self.request.query_params.get("said", ""), ""),
         }

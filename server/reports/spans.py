@@ -1,0 +1,64 @@
+"""Spans of days in a site's zone, and what they are compared with. Pure."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from server.reports.shapes import EPOCH_DAY
+
+DEFAULT_DAYS = 28
+MOST_DAYS = 731
+#: Longer spans are drawn by week.
+WEEKLY_BEYOND = 120
+
+
+class Span(NamedTuple):
+    """Days since 1970 in the site's zone, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """How many days."""
+        return self.last - self.first + 1
+
+    @property
+    def before(self) -> "Span":
+        """As many days, right before."""
+        return Span(self.first - self.length, self.first - 1)
+
+    @property
+    def year_before(self) -> "Span":
+        """As many days, from the same date a year before on; 29 February becomes the 28th."""
+        first = EPOCH_DAY + timedelta(days=self.first)
+        day = 28 if (first.month, first.day) == (2, 29) else first.day
+        start = (date(first.year - 1, first.month, day) - EPOCH_DAY).days
+        return Span(start, start + self.length - 1)
+
+    @property
+    def step(self) -> int:
+        """How many days one point of a series stands for."""
+        return 7 if self.length > WEEKLY_BEYOND else 1
+
+
+def compared(span: Span, compare: str) -> Span | None:
+    """The span to compare with: `before`, `year` or `none`."""
+    return {"before": span.before, "year": span.year_before}.get(compare)
+
+
+def today(zone: str, now: int) -> int:
+    """The day that `now` (ms) is in a zone, as days since 1970."""
+    moment = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(zone))
+    return (moment.date() - EPOCH_DAY).days
+
+
+def bounds(zone: str, span: Span) -> tuple[int, int]:
+    """The moments (ms) from which and before which the days of a span are."""
+    return _midnight(zone, span.first), _midnight(zone, span.last + 1)
+
+
+def _midnight(zone: str, day: int) -> int:
+    """When a day begins. Where a clock skips midnight, it is the moment at which it does."""
+    local = datetime.combine(EPOCH_DAY + timedelta(days=day), datetime.min.time(), ZoneInfo(zone))
+    return round(local.timestamp() * 1000)

@@ -1,0 +1,92 @@
+"""What identity doubts, with both sides next to each other, and what came in but does not count."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.responses import Response
+
+from server.errors import BadRequest
+from server.model import DAY_MS
+from server.reports import conflicts as report
+from server.reports.arriving import newest_apart
+from server.reports.paging import Paging
+from server.reports.refused import refused
+from server.web import decision_bodies as bodies
+from server.web import decisions
+from server.web import inbox as settle
+from server.web.page_queries import PageQuery
+from server.web.pages.deeds import call_of
+from server.web.pages.view import View
+from server.web.queries import Cursor
+
+SHOWN = 20
+DAYS = {"1": 1, "7": 7, "28": 28}
+
+
+class PageOfConflicts(PageQuery, frozen=True, kw_only=True):
+    state: Literal["open", "closed"] = "open"
+    cursor: Cursor = ""
+
+
+class PageOfTraffic(PageQuery, frozen=True, kw_only=True):
+    days: Literal["1", "7", "28"] = "7"
+
+
+class ClassForm(Struct, frozen=True, kw_only=True):
+    """`what` is the visitor, or the event where no visitor is known."""
+
+    what: Annotated[str, Meta(pattern="^[ev][1-9][0-9]{0,17}$")]
+    class_: Literal["human", "bot", "internal", "test", "spam", ""] = msgspec.field(name="class")
+
+
+async def conflicts(view: View) -> Response:
+    query = view.query(PageOfConflicts)
+    page = Paging(SHOWN, query.cursor)
+    async with view.state.database.snapshot() as reader:
+        found = await report.conflicts(reader, view.site, query.state, "", page)
+    return view.page("conflicts.html", found=found, state=query.state, paged=bool(query.cursor))
+
+
+async def decide(view: View) -> Response:
+    """Accept, refuse, merge or dismiss, as the path says."""
+    handler = {
+        "accept": settle.accept,
+        "refuse": settle.refuse,
+        "merge": settle.merge_conflict,
+        "dismiss": settle.dismiss,
+    }.get(view.request.path_params["action"])
+    if handler is None:
+        raise BadRequest("accept, refuse, merge or dismiss")
+    answer = await handler(call_of(view, None))
+    return view.go("/conflicts", "wait" if isinstance(answer, Response) else "settled")
+
+
+async def traffic(view: View) -> Response:
+    """What was refused by name, and what was stored but is in no figure."""
+    query = view.query(PageOfTraffic)
+    since = view.now - DAYS[query.days] * DAY_MS
+    async with view.state.database.snapshot() as reader:
+        found = await refused(reader, view.site, since)
+        apart = await newest_apart(reader, view.site, SHOWN)
+    return view.page(
+        "traffic.html",
+        refused=[row for row in found.items if not row.stored],
+        stored=[row for row in found.items if row.stored],
+        apart=apart,
+        days=query.days,
+    )
+
+
+async def reclassify(view: View) -> Response:
+    """A browser in one click; a single event where no browser is known."""
+    form = await view.form(ClassForm)
+    call = call_of(view, bodies.NewClass(class_=form.class_))
+    named, handler = {
+        "v": ("visitor_id", decisions.classify_visitor),
+        "e": ("event_id", decisions.classify_event),
+    }[form.what[0]]
+    view.request.path_params[named] = form.what
+    answer = await handler(call)
+    later = isinstance(answer, Response) and answer.status_code == 202
+    return view.go("/traffic", "wait" if later else "classified")

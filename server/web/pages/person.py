@@ -1,0 +1,102 @@
+"""One person, or one anonymous visitor, with the whole story."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from server.model import STAGES
+from server.reports import people as report
+from server.reports import segments, timeline, visitors
+from server.reports.curve import score_curve
+from server.reports.paging import Paging
+from server.reports.timeline_items import PERSON, VISITOR, Subject
+from server.reports.visits import visit_facts
+from server.storage import users
+from server.storage.database import Reader
+from server.storage.users import User
+from server.web.page_queries import PageOfTimeline, PageQuery, read_id
+from server.web.pages.view import View
+from server.web.visits import visits_of
+
+TIMELINE_ITEMS = 200
+MOST_SEGMENTS = 50
+
+
+async def person(view: View) -> Response:
+    query = view.query(PageOfTimeline)
+    person_id = read_id(view.request.path_params["person_id"], "p")
+    async with view.state.database.snapshot() as reader:
+        other = await report.merged_into(reader, view.site, person_id)
+        if other:
+            return RedirectResponse(view.path(f"/people/p{other}"), 308)
+        found = await report.person(reader, view.site, person_id)
+        told = await story(view, reader, Subject(PERSON, person_id), query.cursor)
+        team = await users.everybody(reader)
+    here = [user for user in team if not user.disabled and user.scope(view.site.site_id)]
+    return view.page(
+        "person.html", person=found, stages=STAGES, users=here, by=names_of(team), **told
+    )
+
+
+async def curve(view: View) -> Response:
+    """The part of a person's page that draws the score over time."""
+    view.query(PageQuery)
+    person_id = read_id(view.request.path_params["person_id"], "p")
+    async with view.state.database.snapshot() as reader:
+        found = await score_curve(reader, view.site, person_id, view.rules, view.now)
+    days = [date.fromisoformat(point.date) for point in found.points]
+    return view.page(
+        "person_curve.html",
+        chart={
+            "x": "Day",
+            "unit": "",
+            "labels": [f"{day:%-d %b}" for day in days],
+            "titles": [f"{day:%a, %-d %b %Y}" for day in days],
+            "series": [{"name": "Score", "values": [p.score for p in found.points], "steps": True}],
+        },
+    )
+
+
+async def in_segments(view: View) -> Response:
+    """The part of a person's page that says which segments they are in, and because of what."""
+    view.query(PageQuery)
+    person_id = read_id(view.request.path_params["person_id"], "p")
+    site, now = view.site, view.now
+    async with view.state.database.snapshot() as reader:
+        known = await segments.segments(reader, site, view.labels, now)
+        found = [
+            (
+                one,
+                await segments.membership(
+                    reader, site, int(one.id[1:]), person_id, view.labels, now
+                ),
+            )
+            for one in known.items[:MOST_SEGMENTS]
+        ]
+    return view.page("person_segments.html", found=[one for one in found if one[1].is_in])
+
+
+def names_of(team: Sequence[User]) -> Callable[[str], str]:
+    """Makes `user u3` the name of that user, where there is one; anything else stays."""
+    names = {f"user u{user.user_id}": user.called for user in team}
+    return lambda author: names.get(author, author)
+
+
+async def visitor(view: View) -> Response:
+    query = view.query(PageOfTimeline)
+    visitor_id = read_id(view.request.path_params["visitor_id"], "v")
+    async with view.state.database.snapshot() as reader:
+        found = await visitors.visitor(reader, view.site, visitor_id)
+        told = await story(view, reader, Subject(VISITOR, visitor_id), query.cursor)
+    return view.page("visitor.html", visitor=found, **told)
+
+
+async def story(view: View, reader: Reader, subject: Subject, cursor: str) -> dict[str, Any]:
+    """The timeline folded into visits."""
+    page = Paging(TIMELINE_ITEMS, cursor)
+    found = await timeline.timeline(reader, view.site, subject, "all", page)
+    sessions = sorted({int(item.session[1:]) for item in found.items if item.session})
+    facts = await visit_facts(reader, view.site, sessions)
+    return {"visits": visits_of(found.items, facts, view.zone), "next": found.next}

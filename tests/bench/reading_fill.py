@@ -1,0 +1,170 @@
+"""Half a year of a site, projected: what reports are measured on.
+
+The mix of events is the fixed workload's; visits are spread over the days, a quarter of them are
+returns, and sources, campaigns, countries, browsers and landing pages are as uneven as in life.
+"""
+
+import asyncio
+import random
+import shutil
+from bisect import bisect
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from server.model import DAY_MS, Event, Kind
+from tests.bench.late import World
+from tests.bench.place import NAME, now_ms
+from tests.bench.workload import EVENTS_A_VISITOR, LANGUAGES, SCREENS, urls
+
+DAYS = 180
+RETURNS = 0.25
+PAGE_MS = 40_000
+REFERRERS = (
+    *("https://www.google.com/", "", "https://www.bing.com/", "https://www.linkedin.com/"),
+    *("https://duckduckgo.com/", "https://news.ycombinator.com/", "https://chatgpt.com/"),
+    *(f"https://blog{number}.example/list" for number in range(40)),
+)
+CAMPAIGNS = tuple(
+    f'{{"campaign":"push-{number}","medium":"{medium}","source":"{source}"}}'
+    for number in range(10)
+    for medium, source in (("cpc", "google"), ("email", "newsletter"), ("social", "linkedin"))
+)
+COUNTRIES = ("US", "DE", "GB", "FR", "NL", "IN", "CA", "ES", "IT", "PL", "SE", "BR", "JP", "AU")
+AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/142.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like"
+    " Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/142.0.0.0 Mobile Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+    " Version/18.1 Safari/605.1.15",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+)
+
+
+class Uneven:
+    """Chooses the first of many far more often than the last."""
+
+    def __init__(self, count: int) -> None:
+        self.sums = list(accumulate(1 / (rank + 1) for rank in range(count)))
+
+    def __call__(self, choose: random.Random) -> int:
+        return bisect(self.sums, choose.random() * self.sums[-1])
+
+
+class Visit(NamedTuple):
+    start: int
+    visitor: int
+
+
+class Site:
+    """The visits of a site up to `now` (ms), the same for the same seed."""
+
+    def __init__(self, seed: int, now: int, events: int) -> None:
+        self.random = random.Random(seed)
+        self.now = now
+        self.urls = urls()
+        self.random.shuffle(self.urls)
+        self.page, self.referrer = Uneven(len(self.urls)), Uneven(len(REFERRERS))
+        self.campaign, self.country = Uneven(len(CAMPAIGNS)), Uneven(len(COUNTRIES))
+        self.agent = Uneven(len(AGENTS))
+        self.visits = self._visits(events // EVENTS_A_VISITOR)
+
+    def _visits(self, count: int) -> list[Visit]:
+        choose, found = self.random, list[Visit]()
+        visitors = round(count * (1 - RETURNS))
+        since = self.now - DAYS * DAY_MS
+        for number in range(count):
+            visitor = number if number < visitors else int(choose.random() * visitors)
+            found.append(Visit(since + int(choose.random() * (DAYS * DAY_MS - DAY_MS)), visitor))
+        return sorted(found)
+
+    def events(self) -> Iterator[list[Event]]:
+        """Parts ready to append, in order of time as far as it matters."""
+        for start in range(0, len(self.visits), 200):
+            part = [e for visit in self.visits[start : start + 200] for e in self._visit(visit)]
+            yield sorted(part, key=lambda event: (event.at, event.q))
+
+    def _visit(self, visit: Visit) -> Iterator[Event]:
+        who = random.Random(visit.visitor)
+        key, agent = who.randbytes(16), AGENTS[self.agent(who)]
+        place = f'{{"country":"{COUNTRIES[self.country(who)]}"}}'
+        width, size = SCREENS[who.randrange(5)]
+        screen = f'{{"l":"{who.choice(LANGUAGES)}","sc":"{size}","w":{width}}}'
+        choose = self.random
+        campaign = CAMPAIGNS[self.campaign(choose)] if choose.random() < 0.2 else ""
+        page, view = "", b""
+        for number in range(EVENTS_A_VISITOR):
+            at = visit.start + number * PAGE_MS
+            event_id = at.to_bytes(6, "big") + choose.randbytes(10)
+            chance = choose.random() if number else 1.0
+            kind = Kind.PAGE_VIEW
+            if chance > 0.333:
+                page, view = self.urls[self.page(choose)], event_id
+            else:
+                kind = Kind.ENGAGEMENT if chance > 0.055 else Kind.CLICK
+                kind = Kind.FORM_SUBMIT if chance <= 0.011 else kind
+            yield Event(
+                event_id=event_id,
+                kind=kind,
+                at=at,
+                received=at,
+                visitor=key,
+                tab=1,
+                q=number,
+                url=page,
+                title=f"Page {page[-8:]}",
+                referrer="" if number or campaign else REFERRERS[self.referrer(choose)],
+                campaign="" if number else campaign,
+                agent=agent,
+                place=place,
+                screen=screen if kind is Kind.PAGE_VIEW else "",
+                page_view=view if kind is Kind.ENGAGEMENT else None,
+                data=_data(kind, number, visit.visitor),
+            )
+
+
+def _data(kind: Kind, number: int, visitor: int) -> str:
+    match kind:
+        case Kind.PAGE_VIEW:
+            return ""
+        case Kind.ENGAGEMENT:
+            return f'{{"ms":{3_000 + 7_000 * number},"scroll":{10 * number}}}'
+        case Kind.CLICK:
+            return '{"href":"https://docs.acme.example/start","text":"Read the docs"}'
+    known = {"email": f"ann{visitor}@firm{visitor % 997}.example", "name": f"Ann Example{visitor}"}
+    ids = {"email": known["email"]}
+    return msgspec.json.encode(
+        {"fields": known, "form": "demo", "ids": ids, "traits": known}
+    ).decode()
+
+
+async def _fill(path: Path, events: int) -> None:
+    world = World(path)
+    await world.open()
+    try:
+        for part in Site(11, now_ms(), events).events():
+            await world.append(part)
+        while await world.projector.round() or world.projector.behind:
+            pass
+    finally:
+        await world.close()
+
+
+def filled_site(folder: Path, events: int) -> Path:
+    """The folder of a database with that many events, all projected; made if it is not there."""
+    place = folder / f"site-{events}"
+    if not (place / "done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        asyncio.run(_fill(place / NAME, events))
+        (place / "done").touch()
+    return place

@@ -1,0 +1,63 @@
+"""Spans of days: what they are compared with, and when they begin and end in a zone."""
+
+from datetime import date
+
+import pytest
+
+from server.project.sessions import Zone
+from server.reports.shapes import EPOCH_DAY
+from server.reports.spans import Span, bounds, compared
+
+
+def span(first: str, last: str) -> Span:
+    return Span(*((date.fromisoformat(day) - EPOCH_DAY).days for day in (first, last)))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "compare", "other"),
+    [
+        ("2026-11-01", "2026-11-28", "before", ("2026-10-04", "2026-10-31")),
+        ("2026-11-22", "2026-11-22", "before", ("2026-11-21", "2026-11-21")),
+        ("2026-11-01", "2026-11-28", "year", ("2025-11-01", "2025-11-28")),
+        ("2024-02-29", "2024-03-02", "year", ("2023-02-28", "2023-03-02")),
+        ("2024-02-28", "2024-03-01", "year", ("2023-02-28", "2023-03-02")),
+        ("1970-01-02", "1970-01-03", "before", ("1969-12-31", "1970-01-01")),
+    ],
+)
+def test_the_other_span_is_as_long(
+    first: str, last: str, compare: str, other: tuple[str, str]
+) -> None:
+    asked = span(first, last)
+    assert compared(asked, compare) == span(*other)
+    assert span(*other).length == asked.length
+
+
+def test_nothing_is_compared_with_nothing() -> None:
+    assert compared(span("2026-11-01", "2026-11-28"), "none") is None
+
+
+@pytest.mark.parametrize(("days", "step"), [(1, 1), (120, 1), (121, 7), (731, 7)])
+def test_long_spans_go_by_week(days: int, step: int) -> None:
+    assert Span(20_000, 20_000 + days - 1).step == step
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "Asia/Kathmandu",
+        "Pacific/Auckland",
+        "America/Sao_Paulo",  # until 2019 its clocks skipped midnight
+        "Africa/Cairo",  # its clocks skip midnight to this day
+    ],
+)
+def test_a_day_is_between_its_bounds(zone: str) -> None:
+    """The first millisecond is of the day, the one before is not; over all changes of clocks."""
+    of = Zone(zone)
+    for day in range(17_400, 21_200):
+        since, until = bounds(zone, Span(day, day))
+        assert of.day(since) == of.day(until - 1) == day
+        assert of.day(since - 1) == day - 1
+        assert of.day(until) == day + 1

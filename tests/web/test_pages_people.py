@@ -1,0 +1,164 @@
+"""Lists and decisions on pages: what a form sends ends as the same entries the API makes."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.acme import crowd, mistyped
+from tests.office import Office
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+
+async def sent(client: httpx2.AsyncClient, path: str, **fields: Any) -> str:
+    """A form that is taken: where it leads."""
+    answer = await client.post(f"{path}?site=1", data=fields)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+async def test_what_is_decided_on_a_person(office: Office) -> None:
+    """Every deed of the page, then undone where it can be."""
+    ada = office.known.ada
+    async with await office.browser("marketer") as client:
+        await sent(client, f"/people/{ada}/stage", stage="customer")
+        await sent(client, f"/people/{ada}/tags", add="vip, board ")
+        await sent(client, f"/people/{ada}/tags", remove="board")
+        await sent(client, f"/people/{ada}/notes", text="Called.\r\nTwice.")
+        await sent(client, f"/people/{ada}/owner", owner="grace@office.example")
+        await sent(client, f"/people/{ada}/bant", budget="50k", need="soon")
+        await sent(client, f"/people/{ada}/trait", name="title", value="CTO")
+        await sent(client, f"/people/{ada}/contact", on="1", reason="asked by mail")
+        await sent(client, f"/people/{ada}/verify", type="phone", value="+49 30 901820")
+        person = await office.json(f"/people/{ada}")
+        assert person["stage"] == "customer"
+        assert person["tags"] == ["vip"]
+        assert person["notes"][0]["text"] == "Called.\nTwice."
+        assert person["owner"] == "grace@office.example"
+        assert person["do_not_contact"] is True
+        traits = person["traits"]
+        assert (traits["budget"], traits["need"], traits["title"]) == ("50k", "soon", "CTO")
+        assert {"phone"} <= {one["type"] for one in person["identifiers"]}
+        page = (await client.get(f"/people/{ada}?site=1")).text
+        assert "asked to be left alone" in page
+        assert "marketer-1-" in page  # the note's author by name, not by number
+        note = person["notes"][0]["id"]
+        await sent(client, f"/people/{ada}/notes/{note}/delete")
+        await sent(client, f"/people/{ada}/bant", budget="", need="", authority="", timeframe="")
+        person = await office.json(f"/people/{ada}")
+        assert person["notes"] == []
+        assert "budget" not in person["traits"]
+        for word, fields in (("stage", {"stage": "king"}), ("tags", {"add": " "})):
+            wrong = await client.post(f"/people/{ada}/{word}?site=1", data=fields)
+            assert wrong.status_code == 400
+
+
+async def test_two_become_one_and_two_again(office: Office) -> None:
+    known = office.known
+    async with await office.browser("marketer") as client:
+        link = f"http://localhost/people/{known.ben}?site=1"
+        await sent(client, f"/people/{known.ada}/merge", other=link)
+        assert (await client.get(f"/people/{known.ben}?site=1")).status_code == 308
+        page = (await client.get(f"/people/{known.ada}?site=1")).text
+        merge = re.search(r'name="merge" value="(e\d+)"', page)
+        assert merge
+        await sent(client, f"/people/{known.ada}/split", merge=merge[1])
+        assert (await client.get(f"/people/{known.ben}?site=1")).status_code == 200
+
+
+async def test_erasing_shows_first_what_goes(office: Office) -> None:
+    """The preview is for owners, and only the typed number erases."""
+    eve = office.known.eve
+    async with await office.browser("owner") as client:
+        page = (await client.get(f"/people/{eve}/erase?site=1")).text
+        assert "Visitor" in page
+        assert "whole" in page
+        unsure = await client.post(f"/people/{eve}/erase?site=1", data={"sure": "yes"})
+        assert unsure.status_code == 400
+        assert f"type {eve}" in unsure.text
+        assert (await client.get(f"/people/{eve}?site=1")).status_code == 200
+        await sent(client, f"/people/{eve}/erase", sure=eve)
+        assert (await client.get(f"/people/{eve}?site=1")).status_code == 404
+
+
+async def test_a_list_is_filtered_kept_and_shared(office: Office) -> None:
+    """A filter from the form with its empty fields, a segment of it, and why somebody is in."""
+    blank = "min_score=&max_score=&tag=&owner=&source=&lead_from=&do_not_contact=&q="
+    async with await office.browser("marketer") as client:
+        page = (await client.get(f"/people?site=1&{blank}&stage=sql&signal=pricing_page")).text
+        assert "Ada Lovelace" in page
+        assert "Ben" not in page
+        sentence = re.search(r"In because ([^<]+)\.", page)
+        assert sentence
+        assert "stage is SQL" in sentence[1]
+        text = re.search(r'name="filter" value="([^"]+)"', page)
+        assert text
+        saved = await sent(client, "/segments", name="Hot", filter=text[1].replace("&#34;", '"'))
+        assert "segment=g1" in saved
+        listed = (await client.get(saved)).text
+        assert "Ada Lovelace" in listed
+        assert "Ben" not in listed
+        why = (await client.get(f"/people/{office.known.ada}/segments?site=1")).text
+        assert "in because stage is SQL" in why
+        await sent(client, "/segments/g1", name="Hotter")
+        assert "Hotter" in (await client.get("/people?site=1")).text
+        await sent(client, "/segments/g1/delete")
+        assert "Hotter" not in (await client.get("/people?site=1")).text
+        assert "Nobody fits" in (await client.get("/people?site=1&q=zzz")).text
+        assert "Visitor" in (await client.get("/people?site=1&who=everybody")).text
+
+
+async def test_many_at_once(office: Office) -> None:
+    """Those ticked, then all that a filter finds; counted, and back where one was."""
+    await crowd(office.world, 30)
+    known = office.known
+    async with await office.browser("marketer") as client:
+        some = [known.ada, known.ben]
+        answer = await client.post(
+            "/people/bulk?site=1",
+            data={"do": "tag", "value": "fair, met", "people": some, "back": '{"sort":["email"]}'},
+        )
+        assert "done=2" in answer.headers["location"]
+        assert "sort=email" in answer.headers["location"]
+        assert "2 people changed" in (await client.get(answer.headers["location"])).text
+        assert (await office.json(f"/people/{known.ben}"))["tags"] == ["fair", "met"]
+        text = '{"stage":["subscriber"]}'
+        fields = {"do": "stage", "stage": "lead", "everybody": "1", "filter": text}
+        moved = await sent(client, "/people/bulk", **fields)
+        assert "done=31" in moved
+        nobody = await client.post("/people/bulk?site=1", data={"do": "leave"})
+        assert nobody.status_code == 400
+        assert "tick the boxes" in nobody.text
+
+
+async def test_conflicts_are_decided(office: Office) -> None:
+    conflict = await mistyped(office.world)
+    async with await office.browser("marketer") as client:
+        page = (await client.get("/conflicts?site=1")).text
+        assert "may be one person who mistyped" in page
+        await sent(client, f"/conflicts/{conflict}/merge")
+        page = (await client.get("/conflicts?site=1")).text
+        assert "Nothing to decide" in page
+        wrong = await client.post(f"/conflicts/{conflict}/praise?site=1")
+        assert wrong.status_code == 400
+    async with await office.browser("viewer") as client:
+        page = (await client.get("/conflicts?site=1&state=closed")).text
+        assert "<button class=" not in page.partition("<main")[2]
+
+
+async def test_a_robot_that_is_none_is_put_right(office: Office) -> None:
+    """What was kept apart is listed with its reason; one click, and the browser counts."""
+    robot = office.world.browser(77)
+    await robot.send(robot.event("page_view", "/pricing", n="Pricing"), f=2)  # webdriver
+    await office.world.project()
+    async with await office.browser("marketer") as client:
+        page = (await client.get("/traffic?site=1")).text
+        what = re.search(r'name="what" value="([ev]\d+)"', page)
+        assert what
+        assert "webdriver" in page
+        await sent(client, "/traffic/classify", what=what[1], **{"class": "human"})
+        await office.world.project()
+        visitors = await office.json("/visitors")
+        assert what[1] in {one["id"] for one in visitors["items"]}
