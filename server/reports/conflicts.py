@@ -55,6 +55,20 @@ async def conflict(reader: Reader, site: Site, seq: int, kind: str) -> ConflictR
     return (await _rows(reader, site, [item_of(found[0])]))[0]
 
 
+async def open_about(reader: Reader, site: Site, person_id: int, limit: int) -> list[ConflictRow]:
+    """The newest open ones that are asked of this person first."""
+    found = await reader.fetch(
+        f"SELECT {COLUMNS} FROM conflicts WHERE site_id = $1 AND gen = $2 AND person_id = $3"
+        " AND state = $4 ORDER BY at DESC, seq DESC LIMIT $5",
+        site.site_id,
+        site.generation,
+        person_id,
+        OPEN,
+        limit,
+    )
+    return await _rows(reader, site, [item_of(row) for row in found])
+
+
 async def _page(
     reader: Reader, site: Site, state: int, kind: str, key: Key | None, count: int
 ) -> list[Row]:

@@ -155,9 +155,10 @@ def _consequence(kind: Kind, data: dict[str, Any]) -> dict[str, Any]:
     if kind is Kind.RETRACTED:
         return {"threshold": data.get("threshold", ""), "of": f"e{data.get('of', 0)}"}
     said = {name: data[name] for name in _SAID if data.get(name) is not None}
-    cause = data.get("cause")
+    cause, caused = data.get("cause"), data.get("cause_at")
     return said | {
         "score": points(data.get("score", 0)),
         "cause": f"e{cause}" if cause else None,
+        "cause_at": iso(caused) if caused else None,
         "notified": not data.get("mute", False),
     }

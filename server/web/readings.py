@@ -43,6 +43,7 @@ from server.reports.shapes import (
 from server.reports.spans import DEFAULT_DAYS, MOST_DAYS, Span
 from server.reports.timeline_items import PERSON, VISITOR, Subject
 from server.reports.today import today_lists
+from server.reports.touches import Touches, touches
 from server.reports.visitors import VisitorFilter
 from server.storage.database import Reader
 from server.web.operations import NDJSON, Call
@@ -102,6 +103,13 @@ async def get_person(call: Call) -> PersonDetail:
             return await people.person(reader, call.site, person_id)
         ruleset = ruleset_of(call.state, call.site)
         return await person_at(reader, call.site, person_id, ruleset, at)
+
+
+async def get_person_touches(call: Call) -> Touches:
+    person_id = call.path_id("person_id", "p")
+    async with call.state.database.snapshot() as reader:
+        await _stay(reader, call, person_id)
+        return await touches(reader, call.site, person_id)
 
 
 async def get_person_scores(call: Call) -> ScoreCurve:

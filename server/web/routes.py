@@ -11,6 +11,7 @@ from server.reports import segments as segment_shapes
 from server.reports.backtest_shapes import BacktestStatus
 from server.reports.curve import ScoreCurve
 from server.reports.refused import Refused
+from server.reports.touches import Touches
 from server.web import administration as admin
 from server.web import (
     backtests,
@@ -102,6 +103,9 @@ REPORTS = (
     Operation("GET", PERSON, "getPerson",
               "A person, with the receipt that adds up to the score.",
               "read", read.get_person, shapes.PersonDetail, queries.PersonQuery),
+    Operation("GET", f"{PERSON}/touches", "getPersonTouches",
+              "Where a person came from: first, on becoming a lead, last, and all.",
+              "read", read.get_person_touches, Touches),
     Operation("GET", f"{PERSON}/scores", "getPersonScores",
               "A person's score over time, by today's rules.",
               "read", read.get_person_scores, ScoreCurve),

@@ -10,6 +10,7 @@ from typing import Any
 
 from server.reports.consequences import ABOUT_PERSONS
 from server.reports.shapes import LinkOfItem, SignalOfItem, TimelineItem
+from server.reports.tellings import Telling
 from server.reports.visits import VisitFacts
 
 #: Lines of a form shown; the API has all of them.
@@ -30,6 +31,7 @@ class Step:
     scroll: int = 0
     fields: list[tuple[str, str]] = field(default_factory=list)
     signals: list[SignalOfItem] = field(default_factory=list)
+    tellings: list[Telling] = field(default_factory=list)
 
 
 @dataclass
@@ -69,6 +71,11 @@ class Visit:
         return self.steps[0].item.kind in ABOUT_PERSONS
 
     @property
+    def doubtful(self) -> bool:
+        """It may be somebody else's: nothing in it counts before it is accepted."""
+        return self.link is not None and self.link.state == "quarantined"
+
+    @property
     def highlights(self) -> list[str]:
         """What a folded visit says of itself: the forms sent in it."""
         return [step.what for step in self.steps if step.item.kind == "form_submit"]
@@ -97,6 +104,13 @@ def visits_of(
     for visit in [visit for visit in visits if not visit.decided][:OPEN]:
         visit.open = True
     return _without_echoes(visits)
+
+
+def decided_in(visits: Iterable[Visit]) -> dict[int, Step]:
+    """The decisions and consequences among the steps, by the number of their entry."""
+    return {
+        int(step.item.id[1:]): step for visit in visits if visit.decided for step in visit.steps
+    }
 
 
 def _without_echoes(visits: list[Visit]) -> list[Visit]:
@@ -131,11 +145,12 @@ def _fold_engagement(visit: Visit) -> None:
 
 def _step(item: TimelineItem, zone: Any) -> Step:
     data = item.data
+    caused = data.get("cause_at") if item.kind in ABOUT_PERSONS else None
     return Step(
         item=item,
         what=_what(item),
         where=item.path if item.kind == "page_view" and item.title else "",
-        at=datetime.fromisoformat(item.at).astimezone(zone),
+        at=datetime.fromisoformat(caused or item.at).astimezone(zone),
         dwell=span(data["ms"] / 1000) if item.kind == "page_view" and data.get("ms") else "",
         scroll=int(data.get("scroll", 0)) if item.kind == "page_view" else 0,
         fields=_fields(data) if item.kind == "form_submit" else [],

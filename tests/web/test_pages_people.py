@@ -1,5 +1,6 @@
 """Lists and decisions on pages: what a form sends ends as the same entries the API makes."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -53,6 +54,48 @@ async def test_what_is_decided_on_a_person(office: Office) -> None:
         for word, fields in (("stage", {"stage": "king"}), ("tags", {"add": " "})):
             wrong = await client.post(f"/people/{ada}/{word}?site=1", data=fields)
             assert wrong.status_code == 400
+
+
+async def test_a_person_shows_where_they_came_from_and_what_was_told(office: Office) -> None:
+    """First, lead and last touch apart; a consequence says where it is told, and how that went."""
+    known = office.known
+    found = await office.json(f"/people/{known.ada}/touches")
+    assert found["first"]["source"] == "google"
+    assert found["lead"]["landing"] == "/pricing"
+    assert found["last"]["source"] == "google"
+    assert [one["landing"] for one in found["all"]] == ["/pricing", "/pricing", "/"]
+    async with office.client(office.token) as api:
+        body = {"kind": "webhook", "name": "CRM", "url": "https://hooks.nowhere.example/in"}
+        assert (await api.post("/api/v1/sites/1/destinations", json=body)).status_code == 201
+    gil = office.world.browser(90)
+    await gil.view("/pricing")
+    await gil.submit("demo", email="gil@mill.example", name="Gil")
+    await office.world.project()
+    gil_id = (await office.json("/people", q="gil@mill"))["items"][0]["id"]
+    async with await office.browser() as client, asyncio.timeout(10):
+        while "is being told: <bdi>CRM</bdi>" not in (  # noqa: ASYNC110 - the page is what counts
+            page := (await client.get(f"/people/{gil_id}?site=1")).text
+        ):
+            await asyncio.sleep(0.02)
+        assert "Became Lead" in page
+        assert "Became a lead · " in page
+
+
+async def test_doubt_shows_on_the_person_and_is_decided_there(office: Office) -> None:
+    """A visit in quarantine is marked, and accepting it leads back to the person."""
+    known = office.known
+    async with office.client(office.token) as api:
+        proven = {"type": "email", "value": "ada@lovelace.example"}
+        await api.post(f"/api/v1/sites/1/people/{known.ada}/verify", json=proven)
+    conflict = await mistyped(office.world)
+    listed = await office.json("/conflicts")
+    person = next(one["person"]["id"] for one in listed["items"] if one["id"] == conflict)
+    async with await office.browser("marketer") as client:
+        page = (await client.get(f"/people/{person}?site=1")).text
+        assert "may be one person who mistyped" in page
+        back = await sent(client, f"/conflicts/{conflict}/dismiss", person=person)
+        assert back.startswith(f"/people/{person}")
+        assert "may be one person who mistyped" not in (await client.get(back)).text
 
 
 async def test_two_become_one_and_two_again(office: Office) -> None:

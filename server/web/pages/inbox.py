@@ -33,6 +33,12 @@ class PageOfTraffic(PageQuery, frozen=True, kw_only=True):
     days: Literal["1", "7", "28"] = "7"
 
 
+class BackForm(Struct, frozen=True, kw_only=True):
+    """The person whose page it was decided on."""
+
+    person: Annotated[str, Meta(pattern="^(p[1-9][0-9]{0,17})?$")] = ""
+
+
 class ClassForm(Struct, frozen=True, kw_only=True):
     """`what` is the visitor, or the event where no visitor is known."""
 
@@ -58,8 +64,10 @@ async def decide(view: View) -> Response:
     }.get(view.request.path_params["action"])
     if handler is None:
         raise BadRequest("accept, refuse, merge or dismiss")
+    form = await view.form(BackForm)
     answer = await handler(call_of(view, None))
-    return view.go("/conflicts", "wait" if isinstance(answer, Response) else "settled")
+    back = f"/people/{form.person}" if form.person else "/conflicts"
+    return view.go(back, "wait" if isinstance(answer, Response) else "settled")
 
 
 async def traffic(view: View) -> Response:

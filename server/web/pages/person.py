@@ -7,21 +7,24 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from server.model import STAGES
+from server.reports import conflicts, segments, timeline, visitors
 from server.reports import people as report
-from server.reports import segments, timeline, visitors
 from server.reports.curve import score_curve
 from server.reports.paging import Paging
+from server.reports.tellings import tellings
 from server.reports.timeline_items import PERSON, VISITOR, Subject
+from server.reports.touches import touches
 from server.reports.visits import visit_facts
 from server.storage import users
 from server.storage.database import Reader
 from server.storage.users import User
 from server.web.page_queries import PageOfTimeline, PageQuery, read_id
 from server.web.pages.view import View
-from server.web.visits import visits_of
+from server.web.visits import decided_in, visits_of
 
 TIMELINE_ITEMS = 200
 MOST_SEGMENTS = 50
+MOST_CONFLICTS = 3
 
 
 async def person(view: View) -> Response:
@@ -34,9 +37,18 @@ async def person(view: View) -> Response:
         found = await report.person(reader, view.site, person_id)
         told = await story(view, reader, Subject(PERSON, person_id), query.cursor)
         team = await users.everybody(reader)
+        came = await touches(reader, view.site, person_id)
+        waiting = await conflicts.open_about(reader, view.site, person_id, MOST_CONFLICTS)
     here = [user for user in team if not user.disabled and user.scope(view.site.site_id)]
     return view.page(
-        "person.html", person=found, stages=STAGES, users=here, by=names_of(team), **told
+        "person.html",
+        person=found,
+        stages=STAGES,
+        users=here,
+        by=names_of(team),
+        touches=came,
+        waiting=waiting,
+        **told,
     )
 
 
@@ -99,4 +111,8 @@ async def story(view: View, reader: Reader, subject: Subject, cursor: str) -> di
     found = await timeline.timeline(reader, view.site, subject, "all", page)
     sessions = sorted({int(item.session[1:]) for item in found.items if item.session})
     facts = await visit_facts(reader, view.site, sessions)
-    return {"visits": visits_of(found.items, facts, view.zone), "next": found.next}
+    visits = visits_of(found.items, facts, view.zone)
+    decided = decided_in(visits)
+    for seq, told in (await tellings(reader, view.site, sorted(decided))).items():
+        decided[seq].tellings = told
+    return {"visits": visits, "next": found.next}
