@@ -5,7 +5,7 @@ PY := $(BIN)/python
 STAMP := .venv/.installed
 PYTEST := $(PY) -m pytest
 
-.PHONY: run test quick check fix setup bench faults widget lock browser
+.PHONY: run test quick check fix setup bench faults widget lock browser screenshots
 
 run: $(STAMP)  ## serve with embedded SQLite and the demo site
 	$(PY) -m server serve --demo
@@ -50,6 +50,9 @@ bench: $(STAMP)
 
 faults: $(STAMP)
 	$(PY) -m tests.faults
+
+screenshots: $(STAMP) browser  ## take the pictures of docs/screenshots again
+	$(PY) -m tests.browser.screenshots
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -111,7 +111,7 @@
         },
         scales: { x: { time: false }, y: { range: (_, low, high) => [Math.min(0, low), high || 1] } },
         axes: [
-          { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((i) => (Number.isInteger(i) ? label(i) : "")) },
+          { ...axis, size: 30, grid: { show: false }, values: (_, ticks) => ticks.map((i) => (Number.isInteger(i) ? label(i) : "")) },
           { ...axis, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] },
         ],
         series: [
