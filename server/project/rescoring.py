@@ -85,7 +85,7 @@ class Rescoring:
         for _, *columns in free:
             found.free.setdefault(columns[1], {})[columns[0]] = by_session[columns[0]]
         if anew := [row for mine in found.anew.values() for row in mine]:
-            found.events = await self.events(reader, anew, sliced)
+            found.events = await self.events(reader, anew, sliced, several=len(subjects) > 1)
             for kind in (PERSON, VISITOR):
                 asked = sorted(subject_id for of, subject_id in stale if of == kind)
                 for part in chunks(asked, RECEIPTS):
@@ -105,13 +105,19 @@ class Rescoring:
         return {(kind, subject_id) for kind, subject_id, v in subjects if not self._like[v]}
 
     async def events(
-        self, reader: Reader, sessions: Sequence[SessionRow], sliced: Sliced
+        self,
+        reader: Reader,
+        sessions: Sequence[SessionRow],
+        sliced: Sliced,
+        *,
+        several: bool = False,
     ) -> dict[int, list[Seen]]:
-        """The events of sessions, by session and in the order of rules."""
+        """The events of sessions, by session and in the order of rules. Raises `Overloaded` where
+        those of several subjects are too many at one time."""
         scope = (reader, self.site_id, self.gen)
         visitors = sorted({one.visitor_id for one in sessions} - {0})
         lone = [(one.session_id, one.start_at) for one in sessions if not one.visitor_id]
-        found = await session_events.of_visitors(*scope, visitors)
+        found = await session_events.of_visitors(*scope, visitors, bounded=several)
         found += await session_events.alone(*scope, lone)
         await self.lookup.prepare_happened(reader, found)
         by_session: dict[int, list[Seen]] = {one.session_id: [] for one in sessions}

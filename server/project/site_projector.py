@@ -103,6 +103,7 @@ class SiteProjector:
         self.rescoring = Rescoring(site.site_id, self.gen, self.lookup, ruleset)
         self.batch = self.most = BATCH_LEAST
         self.subjects = SUBJECTS[0]
+        self.reads = READ  # subjects read at one time
         self.passed_over = 0  # entries that could not be projected
         self.refreshed = 0  # the UTC day whose changes of scores are all written
         self.withdrawn = False  # whether a visitor is to be erased
@@ -154,7 +155,7 @@ class SiteProjector:
         if loaded is None:
             return 0
         if stale:  # first things first: then it is read again
-            for part in chunks(stale, READ):
+            for part in chunks(stale, self.reads):
                 await self._rescore(part, pause)
             return await self._advance(pause, until)
         await sliced(take(fold, loaded, self.visitors), pause)
@@ -244,7 +245,7 @@ class SiteProjector:
         async with self.database.snapshot() as reader:
             await self._begin(reader)
             scope = (reader, self.site.site_id, self.gen)
-            due = await rows.due(*scope, self.clock() // DAY_MS, READ)
+            due = await rows.due(*scope, self.clock() // DAY_MS, self.reads)
         if due:
             await self._rescore(due, pause)
         return len(due)
@@ -262,7 +263,7 @@ class SiteProjector:
             way = self.way
             if way.to != version:
                 way = Walk(version, PERSON, total=await rows.subject_count(*scope))
-            found = await rows.subjects_after(*scope, way.kind, way.subject_id, READ)
+            found = await rows.subjects_after(*scope, way.kind, way.subject_id, self.reads)
         if found:
             await self._rescore(found, pause, way)
             return True
@@ -283,6 +284,31 @@ class SiteProjector:
         found += await rows.subjects(*scope, PERSON, sorted(loaded.persons - {0}))
         return [(kind, subject_id, known) for kind, subject_id, known in found if known != version]
 
+    async def _found(
+        self, subjects: Sequence[Subject], steps: Sliced, way: Walk | None
+    ) -> Read | None:
+        """What subjects are scored from; None where that is too much at one time."""
+        stale = [one for one in subjects if way is None or one[2] != self.ruleset.version]
+        try:
+            async with self.database.snapshot() as reader:
+                found = await self.rescoring.read(reader, stale, steps)
+        except Overloaded:
+            if len(subjects) == 1:
+                self.forget()
+                raise
+            return None
+        self.reads = min(self.reads * 2, READ)
+        return found
+
+    async def _halves(self, subjects: Sequence[Subject], pause: Pause, way: Walk | None) -> None:
+        """Too many events for one read: fewer subjects at a time."""
+        half = len(subjects) // 2
+        self.reads = max(half, 1)
+        await self._rescore(subjects[:half], pause, way)
+        if way is not None:
+            way = way._replace(subject_id=subjects[half - 1][1], done=way.done + half)
+        await self._rescore(subjects[half:], pause, way)
+
     async def _rescore(
         self, subjects: Sequence[Subject], pause: Pause, way: Walk | None = None
     ) -> None:
@@ -293,10 +319,11 @@ class SiteProjector:
         """
         writing: asyncio.Task[None] | None = None
         steps: Sliced = lambda some: sliced(some, pause)  # noqa: E731
+        found = await self._found(subjects, steps, way)
+        if found is None:
+            await self._halves(subjects, pause, way)
+            return
         try:
-            stale = [one for one in subjects if way is None or one[2] != self.ruleset.version]
-            async with self.database.snapshot() as reader:
-                found = await self.rescoring.read(reader, stale, steps)
             left = list(subjects)
             while left:
                 part, left = left[: self.subjects], left[self.subjects :]

@@ -136,7 +136,8 @@ def _crossing(
     by_hand = one.kind is Kind.SET_STAGE
     return Crossing(
         id=f"e{one.seq}",
-        at=iso(one.data.get("cause_at") or one.at),
+        at=iso(one.at),
+        cause_at=iso(one.data.get("cause_at") or one.at),
         kind=one.kind.word,
         person=person,
         stage_from=before.get((one.person_id, one.seq), "other")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.model import STAGE_RANK
-from server.reports.filter_values import Ago, Bound, Fact
+from server.reports.filter_values import Ago, Bound, Fact, lowered
 from server.reports.paging import Where
 
 #: The first two arguments of every statement are the site and the generation.
@@ -76,7 +76,7 @@ def channel(ask: Ask, channels: Sequence[str]) -> str:
 
 def company(ask: Ask, text: str) -> str:
     """By the name, in any case, or the domain; or by the company whose address they came from."""
-    exact, low = ask.arg(text), ask.arg(text.lower())
+    exact, low = ask.arg(text), ask.arg(lowered(text))
     of_person = f"(p.company = {exact} OR lower(p.company) = {low} OR p.company_domain = {low})"
     if ask.few:
         return f"({of_person} OR s.company = {exact})"
@@ -88,7 +88,7 @@ def company(ask: Ask, text: str) -> str:
 
 
 def company_of_visitor(ask: Ask, text: str) -> str:
-    exact, low = ask.arg(text), ask.arg(text.lower())
+    exact, low = ask.arg(text), ask.arg(lowered(text))
     return f"(s.company = {exact} OR lower(s.company) = {low})"
 
 

@@ -203,7 +203,8 @@ class Crossing(Shape, frozen=True, kw_only=True):
     """A threshold crossed or a stage reached, and the event that did it."""
 
     id: EntryId
-    at: Annotated[Time, Meta(description="When what caused it happened.")]
+    at: Annotated[Time, Meta(description="When it was decided; the list is in this order.")]
+    cause_at: Annotated[Time, Meta(description="When what caused it happened.")]
     kind: Annotated[str, Meta(description="`crossed`, `stage_moved` or `set_stage`.")]
     person: SignalPerson
     stage_from: str = msgspec.field(name="from")

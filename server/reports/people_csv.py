@@ -9,6 +9,7 @@ A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
 import io
 import re
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, NamedTuple
@@ -85,6 +86,8 @@ DEFAULT_COLUMNS: tuple[ColumnName, ...] = (
 )
 #: Spreadsheets skip these before they look for a formula; some of them end a cell.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+#: The ASCII ones are the library's; these look the same to a spreadsheet.
+_FORMULA = frozenset("＝＋－＠")
 
 
 async def csv_pages(
@@ -120,11 +123,17 @@ def _cells(row: PersonRow, named: Sequence[str]) -> list[str | float]:
 
 
 def _plain(cell: str | float) -> str | float:
-    """A cell in one line that begins with what can be seen."""
-    return _CONTROL.sub(" ", cell).strip() if isinstance(cell, str) else cell
+    """A cell in one line that begins with what can be seen, and never with what a spreadsheet
+    takes for a formula: full-width signs too."""
+    if not isinstance(cell, str):
+        return cell
+    text = _CONTROL.sub(" ", cell).strip()
+    while text and unicodedata.category(text[0]) in {"Cc", "Cf", "Zs"}:
+        text = text[1:]
+    return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def _lines(rows: Iterable[Sequence[str | float]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode("utf-8", "replace")

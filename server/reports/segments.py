@@ -26,7 +26,7 @@ from server.storage.segments import Segment
 
 SegmentId = Annotated[str, Meta(pattern="^g[1-9][0-9]{0,17}$", examples=["g3"])]
 #: Traits that name a person: kept in a segment they would outlive an erasure.
-_NAMING = ("phone:", "user_id:", "email:")
+_NAMING = frozenset({"phone", "user_id", "email", "name", "first_name", "last_name"})
 
 
 class SegmentRow(Shape, frozen=True, kw_only=True):
@@ -135,9 +135,9 @@ def check_keepable(name: str, asked: PeopleFilter, frame: Frame) -> None:
         raise BadRequest("a segment asks something: name at least one filter")
     texts = [name, *text_of(asked)]
     if any("@" in text for text in texts) or (
-        asked.trait and any(one.lower().startswith(_NAMING) for one in asked.trait)
+        asked.trait and any(one.partition(":")[0].strip().lower() in _NAMING for one in asked.trait)
     ):
         raise BadRequest(
-            "a segment holds no address, phone number or user id: it would be kept when the person"
-            " is erased; use `domain`, `company` or a tag"
+            "a segment holds no name, address, phone number or user id: it would be kept when the"
+            " person is erased; use `domain`, `company` or a tag"
         )

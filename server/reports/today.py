@@ -1,5 +1,6 @@
 """What somebody should look at today: people, leads, crossings, claims that wait, visitors."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from server.model import STAGE_RANK, STAGES, Site
@@ -135,18 +136,24 @@ async def reasons(
         rows = await reader.fetch(
             "SELECT subject_id, rule, sum(points) FROM contributions WHERE site_id = $1"
             f" AND gen = $2 AND kind = $3 AND subject_id IN {in_list(part, 4)}"
-            " GROUP BY subject_id, rule HAVING sum(points) > 0"
-            " ORDER BY subject_id, sum(points) DESC, rule",
+            " GROUP BY subject_id, rule",
             site.site_id,
             site.generation,
             kind,
             *padded(part),
         )
+        given: dict[int, Counter[str]] = {}
         for subject_id, rule, milli in rows:
-            most = found.setdefault(subject_id, [])
-            if len(most) < REASONS:
-                label = labels.get(rule, rule)
-                most.append(Reason(rule=rule, label=label, points=points(int(milli))))
+            of = rule.removeprefix("cap:")  # what a rule's own limit takes back
+            if ":" not in of:
+                given.setdefault(subject_id, Counter())[of] += int(milli)
+        for subject_id, sums in given.items():
+            most = sorted(sums.items(), key=lambda one: (-one[1], one[0]))[:REASONS]
+            found[subject_id] = [
+                Reason(rule=rule, label=labels.get(rule, rule), points=points(milli))
+                for rule, milli in most
+                if milli > 0
+            ]
     return found
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.errors import Overloaded
 from server.storage.database import Reader, Row, chunks, in_list, padded
 
 #: Visitors, or submissions alone, of one query.
 AT_ONCE = 64
+#: Events of one statement, and of several subjects together.
+MOST_ROWS = 20_000
 
 
 class Happened(NamedTuple):
@@ -27,24 +30,54 @@ class Happened(NamedTuple):
     data: str | None
 
 
-_HAPPENED = (
-    "SELECT s.session_id, e.visitor_id, e.seq, e.event_id, e.kind, e.at, e.q, e.url_id,"
+_COLUMNS = (
+    "s.session_id, e.visitor_id, e.seq, e.event_id, e.kind, e.at, e.q, e.url_id,"
     " e.referrer_id, e.campaign_id, e.page_view, e.data"
+)
+_FROM = (
     " FROM session_events s JOIN entries e ON e.site_id = s.site_id AND e.seq = s.seq"
     " WHERE s.site_id = $1 AND s.gen = $2 AND s.visitor_id "
 )
+_HAPPENED = f"SELECT {_COLUMNS}{_FROM}"
 
 
 async def of_visitors(
-    reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int]
+    reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int], *, bounded: bool = False
 ) -> list[Row]:
-    """Rows of `Happened`: all projected events of visitors, in no order."""
+    """Rows of `Happened`: all projected events of visitors, in no order.
+
+    No statement comes near the time limit of a read: where visitors have more than `MOST_ROWS`
+    together, `bounded` raises `Overloaded`, and without it each is read on its own, in pages.
+    """
     rows: list[Row] = []
     for part in chunks(visitor_ids, AT_ONCE):
-        rows += await reader.fetch(
-            _HAPPENED + "IN " + in_list(part, 3), site_id, gen, *padded(part)
+        found = await reader.fetch(
+            f"{_HAPPENED}IN {in_list(part, 3)} LIMIT {MOST_ROWS + 1}", site_id, gen, *padded(part)
         )
+        if bounded and len(rows) + len(found) > MOST_ROWS:
+            raise Overloaded(f"more than {MOST_ROWS} events at one time")
+        if len(found) > MOST_ROWS:
+            found = [row for one in part for row in await _of_visitor(reader, site_id, gen, one)]
+        rows += found
     return rows
+
+
+async def _of_visitor(reader: Reader, site_id: int, gen: int, visitor_id: int) -> list[Row]:
+    rows: list[Row] = []
+    key: tuple[int, int, int] = (-1, -1, -1)
+    while True:
+        page = await reader.fetch(
+            f"SELECT {_COLUMNS}, s.at, s.q, s.seq{_FROM}= $3 AND (s.at, s.q, s.seq) > ($4, $5, $6)"
+            f" ORDER BY s.at, s.q, s.seq LIMIT {MOST_ROWS}",
+            site_id,
+            gen,
+            visitor_id,
+            *key,
+        )
+        rows += [row[: len(Happened._fields)] for row in page]
+        if len(page) < MOST_ROWS:
+            return rows
+        key = page[-1][-3:]
 
 
 async def alone(

@@ -101,6 +101,14 @@ def open_link(link: str, cookie: str, browser: str, now: int, inside: int = 0) -
     return Opened(user_id)
 
 
+async def is_link(reader: Reader, link: str) -> bool:
+    """Whether a link may be good: one that nobody made is not."""
+    rows = await reader.fetch(
+        "SELECT 1 FROM sign_ins WHERE hash = $1 AND kind = 'link'", secret_hash(link)
+    )
+    return bool(rows)
+
+
 def sign_in(user_id: int, cookie: str, browser: str, now: int) -> Script[None]:
     """A new cookie for a user; what has ended is cleared away."""
     yield Query("DELETE FROM sign_ins WHERE expires_at <= $1", (now,))

@@ -130,6 +130,12 @@ def add(email: str, name: str, role: str, now: int) -> Script[int]:
 def choose(user_id: int, email: str, name: str, password_hash: str) -> Script[None]:
     """Set how a user signs in from now on. Raises `Conflict` for an e-mail of somebody else."""
     yield from _free(email, user_id)
+    before = yield Query("SELECT email FROM users WHERE user_id = $1", (user_id,))
+    if before and before[0][0] != email:  # whoever was invited had the address of then
+        yield Query("DELETE FROM members WHERE user_id = $1 AND accepted = 0", (user_id,))
+        yield Query(
+            "DELETE FROM sign_ins WHERE user_id = $1 AND kind = 'link' AND site_id > 0", (user_id,)
+        )
     yield Query(
         "UPDATE users SET email = $2, name = $3, password_hash = $4 WHERE user_id = $1",
         (user_id, email, name, password_hash),

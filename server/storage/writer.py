@@ -24,13 +24,13 @@ QUEUE_AGE_S = 2.0
 PRESSED_EVENTS = 32
 
 
-class _Waiting(msgspec.Struct, frozen=True, gc=False):
+class _Waiting(msgspec.Struct, frozen=True):
     site_id: int
     events: Sequence[Event]
     done: asyncio.Future[list[int]]
 
 
-class _Command(msgspec.Struct, frozen=True, gc=False):
+class _Command(msgspec.Struct, frozen=True):
     maker: ScriptMaker
     done: asyncio.Future[Any]
     moves: bool

@@ -4,11 +4,13 @@ An operator came over the 0600 socket of the data folder. A token is good for on
 scope. A signed-in user may do what the role on a site allows, but only from our own pages.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from server.errors import Forbidden, NotFound, Unauthorised
+from server.errors import Forbidden, NotFound, Overloaded, Unauthorised
 from server.model import Site
 from server.storage import sign_ins
 from server.storage.tokens import SCOPES, Token
@@ -87,7 +89,7 @@ def need_operator(caller: Caller) -> None:
 
 async def user_of(state: State, request: Request) -> User | None:
     """Who is signed in. Using a cookie keeps it good."""
-    cookie = cookie_of(request)
+    cookie = cookie_of(state, request)
     if not cookie:
         return None
     now = state.clock()
@@ -96,13 +98,22 @@ async def user_of(state: State, request: Request) -> User | None:
     if found is None:
         return None
     if now - found.seen > sign_ins.TOUCH_MS:
-        await state.writer.run(lambda: sign_ins.touch(cookie, now))
+        with suppress(Overloaded):  # whoever may look may go on where nothing can be written
+            await state.writer.run(lambda: sign_ins.touch(cookie, now), moves=False)
     return found.user
 
 
-def cookie_of(request: Request) -> str:
-    """The sign-in cookie as it came; the one bound to https goes first."""
-    found = request.cookies.get(HOST_COOKIE) or request.cookies.get(COOKIE) or ""
+def secure(state: State, request: Request) -> bool:
+    """Whether the browser speaks https, also where a proxy in front of us ends it."""
+    public = urlsplit(state.base_url)
+    behind = public.scheme == "https" and public.netloc == request.headers.get("host", "")
+    return request.url.scheme == "https" or behind
+
+
+def cookie_of(state: State, request: Request) -> str:
+    """The sign-in cookie as it came. Over https only the one bound to it counts: the other can be
+    planted by whoever has a neighbouring host name."""
+    found = request.cookies.get(HOST_COOKIE if secure(state, request) else COOKIE) or ""
     return found if len(found) <= MOST_COOKIE else ""
 
 

@@ -13,7 +13,8 @@ from msgspec import UNSET
 
 from server.errors import BadRequest, Conflict
 from server.model import STAGE_RANK, Kind
-from server.reports.people_filters import PeopleFilter, asks
+from server.reports.filter_values import Frame
+from server.reports.people_filters import PeopleFilter, choices
 from server.reports.people_list import ids_of
 from server.reports.segments import stored_filter
 from server.storage.database import Query, Row, Script, chunks, in_list, padded
@@ -92,9 +93,9 @@ async def whom(call: Call, body: BulkBody) -> list[int]:
             asked: PeopleFilter = body.filter
         else:
             asked = await stored_filter(reader, call.site, _number(str(body.segment)))
-        if not asks(asked):
-            raise BadRequest("`filter` asks nothing: name at least one filter")
         now = call.state.clock()
+        if not choices(asked, Frame(call.site, now)):  # blanks ask nothing either
+            raise BadRequest("`filter` asks nothing: name at least one filter")
         found = await ids_of(reader, call.site, asked, now, 0, MOST_FOUND + 1)
     if len(found) > MOST_FOUND:
         raise Conflict(f"more than {MOST_FOUND:,} people fit: narrow the filter")

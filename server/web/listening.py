@@ -1,5 +1,6 @@
 """The live feed over HTTP: server-sent events, the same for the page and for the API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from sse_starlette import EventSourceResponse
@@ -18,6 +19,8 @@ from server.web.state import State
 
 PING_S = 15  # keeps proxies from closing a quiet stream
 STUCK_S = 10.0  # a client that takes nothing for so long is let go
+#: No stream lasts longer: whoever comes back is asked again who they are.
+LONGEST_S = 300.0
 
 
 class Stream(EventSourceResponse):
@@ -37,11 +40,13 @@ class Stream(EventSourceResponse):
             yield one.wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        end = asyncio.get_running_loop().call_later(LONGEST_S, self.listener.close)
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
             pass  # it comes back by itself once it reads again
         finally:
+            end.cancel()
             self.live.leave(self.site_id, self.listener)
 
 

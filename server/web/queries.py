@@ -130,7 +130,7 @@ Bom = Annotated[bool, Meta(description="Begin with a byte order mark, by which E
 
 
 class FileQuery(PeopleFilter, frozen=True, kw_only=True):
-    sort: PeopleSort = "-score"
+    sort: PeopleSort = "id"  # in any other order somebody who moves may come twice
     column: Columns = ()
     bom: Bom = False
 
@@ -138,7 +138,7 @@ class FileQuery(PeopleFilter, frozen=True, kw_only=True):
 class SegmentFileQuery(Struct, frozen=True, kw_only=True):
     """A segment as a file."""
 
-    sort: PeopleSort = "-score"
+    sort: PeopleSort = "id"
     column: Columns = ()
     bom: Bom = False
 

@@ -117,7 +117,8 @@ async def get_person_scores(call: Call) -> ScoreCurve:
     ruleset, now = ruleset_of(call.state, call.site), call.state.clock()
     async with call.state.database.snapshot() as reader:
         await _stay(reader, call, person_id)
-        return await score_curve(reader, call.site, person_id, ruleset, now)
+    snapshots = call.state.database.snapshot
+    return await score_curve(snapshots, call.site, person_id, ruleset, now)
 
 
 async def get_person_timeline(call: Call) -> Timeline:

@@ -3,8 +3,7 @@
 import hashlib
 import re
 import secrets
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from ipaddress import ip_address, ip_network
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from server.errors import Forbidden, TooManyTries, Unauthorised
 from server.storage import sign_ins, users
-from server.web.access import COOKIE, HOST_COOKIE, cookie_of
+from server.web.access import COOKIE, HOST_COOKIE, cookie_of, secure
 from server.web.address import client_address
 from server.web.state import State
 
@@ -20,6 +19,7 @@ MAX_AGE_S = sign_ins.ABSOLUTE_MS // 1000
 KNOWN = "handraise_known"
 KNOWN_AGE_S = 400 * 86_400
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded")
 WRONG = "That e-mail and password do not belong together."
 
 
@@ -30,17 +30,12 @@ async def new_link(state: State) -> str:
     return f"{state.base_url}/open/{secret}"
 
 
-def secure(state: State, request: Request) -> bool:
-    """Whether the browser speaks https, also where a proxy in front of us ends it."""
-    public = urlsplit(state.base_url)
-    behind = public.scheme == "https" and public.netloc == request.headers.get("host", "")
-    return request.url.scheme == "https" or behind
-
-
 def check_transport(state: State, request: Request) -> None:
     """A cookie never travels in the clear, except on this machine. Raises `Forbidden`."""
     host = request.url.hostname or ""
-    if secure(state, request) or host in LOOPBACK or host.endswith(".localhost"):
+    forwarded = any(name in request.headers for name in FORWARDED)  # a proxy may rename the host
+    here = (host in LOOPBACK or host.endswith(".localhost")) and not forwarded
+    if secure(state, request) or here:
         return
     raise Forbidden(
         "signing in needs https: put a TLS proxy in front and set HANDRAISE_PUBLIC_URL to its"
@@ -54,6 +49,9 @@ async def by_link(
 ) -> tuple[sign_ins.Opened, str]:
     """Use a link up: (what came of it, the cookie). `inside` is who is signed in already."""
     cookie, now = sign_ins.new_secret(), state.clock()
+    async with state.database.snapshot() as reader:
+        if not await sign_ins.is_link(reader, link):  # strangers cost no turn of the writer
+            return sign_ins.Opened(0), ""
     browser = browser_of(state, request)
     opened = await state.writer.run(lambda: sign_ins.open_link(link, cookie, browser, now, inside))
     return opened, cookie
@@ -72,7 +70,8 @@ async def by_password(state: State, request: Request, email: str, password: str)
     if wait:
         raise TooManyTries(-(-wait // 1000))
     state.backoff.tried(keys, now)
-    if not await state.passwords.fits(known, password):
+    before = bool(_known_browser(state, request, user_id))
+    if not await state.passwords.fits(known, password, known=before):
         raise Unauthorised(WRONG)
     state.backoff.succeeded(keys)
     assert known is not None  # noqa: S101 - nothing fits where there is none
@@ -115,7 +114,7 @@ def put_cookie(state: State, request: Request, answer: Response, cookie: str, us
 
 async def end(state: State, request: Request, answer: Response) -> None:
     """Forget the cookie on both sides."""
-    cookie = cookie_of(request)
+    cookie = cookie_of(state, request)
     if cookie:
         await state.writer.run(lambda: sign_ins.close(cookie))
     https = secure(state, request)
@@ -155,7 +154,8 @@ def _keys(state: State, request: Request, email: str, user_id: int) -> list[str]
     headers = {name.lower(): value for name, value in request.headers.items()}
     peer = request.client.host if request.client else ""
     address = client_address(peer, headers, settings.trusted_proxies, settings.client_ip_header)
-    return [f"account {account}", *([f"address {address}"] if _public(address) else [])]
+    place = _place(address)
+    return [f"account {account}", *([f"address {place}"] if place else [])]
 
 
 def _known_browser(state: State, request: Request, user_id: int) -> str:
@@ -168,9 +168,13 @@ def _known_browser(state: State, request: Request, user_id: int) -> str:
     return str(browser) if owner == user_id else ""
 
 
-def _public(address: str) -> bool:
-    """Whether an address stands for one place: behind a proxy nobody named, everybody is one."""
+def _place(address: str) -> str:
+    """What an address stands for: one place, or nothing where everybody behind a proxy is one. Of
+    IPv6 a customer has a /64 at least."""
     try:
-        return ip_address(address).is_global
+        found = ip_address(address)
     except ValueError:
-        return False
+        return ""
+    if not found.is_global:
+        return ""
+    return str(ip_network(f"{address}/64", strict=False)) if found.version == 6 else address

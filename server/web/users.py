@@ -177,7 +177,7 @@ async def get_me(call: Call) -> Me:
 
 async def list_sign_ins(call: Call) -> SignIns:
     user, now = _me(call), call.state.clock()
-    mine = sign_ins.number_of(sign_ins.secret_hash(cookie_of(call.request)))
+    mine = sign_ins.number_of(sign_ins.secret_hash(cookie_of(call.state, call.request)))
     async with call.state.database.snapshot() as reader:
         rows = await sign_ins.of_user(reader, user.user_id, now)
     return SignIns(
@@ -203,7 +203,7 @@ async def end_sign_in(call: Call) -> Response:
 
 async def end_other_sign_ins(call: Call) -> Response:
     """All but the one that asks."""
-    user, cookie = _me(call), cookie_of(call.request)
+    user, cookie = _me(call), cookie_of(call.state, call.request)
     await call.state.writer.run(lambda: sign_ins.close_others(user.user_id, cookie), moves=False)
     call.state.live.hang_up()
     return EMPTY

@@ -47,7 +47,7 @@ def test_a_segment_from_beginning_to_end(terminal: Terminal, filled: Path) -> No
         (("q=a", "q=b"), 2, "`q` is given twice"),
         ((), 2, "name at least one FILTER"),
         (("nonsense=1",), 1, "nonsense"),
-        (("q=ada@lovelace",), 1, "holds no address"),
+        (("q=ada@lovelace",), 1, "holds no name, address"),
     ],
 )
 def test_what_is_no_filter(

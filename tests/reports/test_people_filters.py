@@ -1,5 +1,7 @@
 """Every filter and sort of people, against the same questions answered in plain Python."""
 
+import csv
+import io
 import random
 from datetime import date
 from typing import Any
@@ -245,7 +247,7 @@ def test_a_filter_in_words() -> None:
 async def test_a_file_holds_everybody_once(database: Database) -> None:
     """Whatever the number of pages; no cell is a formula; the mark of UTF-8 where asked."""
     everyone = crowd(random.Random(6), 2_500)
-    formulas = ("=1+1", "@x", "+3", "-2+3", "\t=1", "a\r\nb", 'q"uote', " =2", "|x")
+    formulas = ("=1+1", "@x", "+3", "-2+3", "\t=1", "a\r\nb", 'q"uote', " =2", "\ufeff＝1")
     for one, name in zip(everyone, formulas, strict=False):
         one.name = name
     site = await settle(database, everyone)
@@ -256,13 +258,14 @@ async def test_a_file_holds_everybody_once(database: Database) -> None:
         parts = [part async for part in pages]
         assert len(parts) == 3
         text = b"".join(parts).decode("utf-8-sig")
-        lines = text.split("\r\n")
-        assert b"".join(parts).startswith(b"\xef\xbb\xbfId,Name\r\n")
+        lines = [",".join(row) for row in csv.reader(io.StringIO(text))] + [""]
+        assert all(line.startswith('"') for line in text.split("\r\n")[:-1])
+        assert b"".join(parts).startswith(b'\xef\xbb\xbf"Id","Name"\r\n')
         assert [line.split(",")[0] for line in lines[1:-1]] == ordered(everyone, sort)
         cells = {line.partition(",")[2] for line in lines[1:10]} if sort == "id" else set()
         assert not {cell for cell in cells if cell[:1] in set("=@+-|%\t\r")}
         if sort == "id":
-            assert cells >= {"'=1+1", "'@x", "'+3", "'-2+3", "'=1", "a b", '"q""uote"', "'=2"}
+            assert cells >= {"'=1+1", "'@x", "'+3", "'-2+3", "'=1", "a b", 'q"uote', "'=2", "'＝1"}
 
 
 async def test_a_file_with_filters_and_columns(database: Database) -> None:
@@ -273,9 +276,9 @@ async def test_a_file_with_filters_and_columns(database: Database) -> None:
         database.snapshot, lambda: site, asked, "id", ("score", "tags", "email"), NOW, bom=False
     )
     lines = b"".join([part async for part in pages]).decode().splitlines()
-    assert lines[0] == "Score,Tags,E-mail"
+    assert lines[0] == '"Score","Tags","E-mail"'
     expected = [one for one in everyone if fits(one, asked)]
     assert len(lines) == 1 + len(expected) > 5
     first = expected[0]
-    assert lines[1].startswith(f"{first.score / 1000:g},")
-    assert lines[1].endswith(first.email)
+    assert lines[1].startswith(f'"{first.score / 1000:g}",')
+    assert lines[1].endswith(f'"{first.email}"')

@@ -106,6 +106,7 @@ async def test_crossings_are_told_once_with_their_cause(world: World, known: Kno
     assert to_mql.score is not None
     assert to_mql.score >= 50
     assert [one.at for one in found] == sorted((one.at for one in found), reverse=True)
+    assert to_lead.cause_at < to_sql.cause_at < by_hand.cause_at == by_hand.at
     assert await told(world, Span(FIRST + 8, FIRST + 30)) == []
 
 

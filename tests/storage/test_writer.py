@@ -1,8 +1,11 @@
 """The writer: one turn for all that waits, an answer after the commit, and a refusal in time."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -248,3 +251,28 @@ async def test_counters_tell_what_happened(database: Database) -> None:
     assert registry.get_sample_value("handraise_group_size_count") == 2
     assert registry.get_sample_value("handraise_queue_events") == 0
     await run(database, lambda: statement("SELECT 1"))
+
+
+async def test_a_refused_turn_leaves_nothing_behind(database: Database) -> None:
+    """A full disk for an hour must not fill the memory with what was refused."""
+
+    class Thing:
+        pass
+
+    site_id = await add_site(database)
+    watched = Watched(database)
+    watched.error = Overloaded("the disk is full")
+    alive: list[weakref.ref[Thing]] = []
+    async with serving(writer_of(watched)) as writer:
+        for number in range(30):
+            thing = Thing()
+            alive.append(weakref.ref(thing))
+            with pytest.raises(Overloaded):
+                await writer.run(partial(statement, f"SELECT {number}", thing))
+            with pytest.raises(Overloaded):
+                await writer.append(site_id, [event(number)])
+        del thing
+        watched.error = None
+        await writer.append(site_id, [event(99)])
+        gc.collect()
+        assert sum(one() is not None for one in alive) <= 1

@@ -17,6 +17,7 @@ from server.project.rules import (
 )
 from server.project.ruleset import DEFAULT, SEED
 from server.project.site_projector import SiteProjector
+from server.storage import session_events
 from server.storage.database import Database
 from server.web import settling
 from server.web.commands import decision
@@ -80,6 +81,24 @@ async def test_everybody_has_the_new_score(database: Database) -> None:
         assert await world.rows("cursors", "ruleset, walk_to, walk_done, walk_total") == [
             (2, 2, 3, 3)
         ]
+
+
+async def test_busy_visitors_are_read_a_few_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More events than one read may take: fewer subjects at a time, and one alone page by page."""
+    monkeypatch.setattr(session_events, "MOST_ROWS", 6)
+    async with tracking(database) as world:
+        await lived_in(world)
+        dot = world.browser(4)
+        for number in range(20):
+            await dot.view(f"/docs/{number}")
+        projector = await world.project()
+        await world.publish(OTHER)
+        await world.project(projector)
+        found = await receipts(world)
+        assert {version for version, *_ in found.values()} == {2}
+        assert sorted(score for _, score, _ in found.values())[-1] == 20 * 7_000
 
 
 async def test_only_points_change(database: Database) -> None:

@@ -31,7 +31,7 @@ async def test_every_point_is_the_score_of_that_day(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "count"), [(0, 1), (1, 2), (59, 60), (60, 31), (364, 53), (4_000, 53)]
+    ("days", "count"), [(-3, 1), (0, 1), (1, 2), (59, 60), (60, 31), (364, 53), (4_000, 53)]
 )
 def test_moments(days: int, count: int) -> None:
     """The ends of days, evenly apart, and now; never more than sixty, never more than a year."""

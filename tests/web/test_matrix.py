@@ -137,3 +137,43 @@ async def test_only_owners_of_the_server_act_on_all_of_it(office: Office) -> Non
             assert (await member.request(method, there, json=body)).status_code == 403, path
             answer = await owner.request(method, there, json=body)
             assert answer.status_code not in {401, 403, 500}, (path, answer.text)
+
+
+@ONE_ENGINE
+async def test_a_childs_id_opens_nothing_on_another_site(office: Office) -> None:
+    """Real ids of site 1, asked for on site 2 by its owner: as if there were none."""
+    known = office.known
+    async with office.client(office.token) as owner:
+        site = "/api/v1/sites/1"
+        hook = {"kind": "webhook", "name": "CRM", "url": "https://hooks.nowhere.example/in"}
+        hot = {"name": "Hot", "filter": {"stage": ["sql"]}}
+        made = [
+            await owner.post(f"{site}/destinations", json=hook),
+            await owner.post(f"{site}/segments", json=hot),
+            await owner.post(f"{site}/people/{known.ada}/notes", json={"text": "mine"}),
+        ]
+        assert [one.status_code for one in made] == [201, 201, 200]
+    ids = {
+        "person_id": known.ada,
+        "visitor_id": known.stranger,
+        "destination_id": made[0].json()["id"],
+        "segment_id": made[1].json()["id"],
+        "note_id": made[2].json()["notes"][0]["id"],
+    }
+    async with await office.browser("owner", 2) as foreign:
+        for method, path in table():
+            named = set(re.findall(r"{(\w+)}", path)) - {"site_id"}
+            if not named or not named <= ids.keys():
+                continue
+            filled_in = re.sub(r"{(\w+)}", lambda m: ids.get(m[1], "2"), path)
+            query = "" if path.startswith("/api/") else "?site=2"
+            body = BODIES.get((method, path), {}) if path.startswith("/api/") else None
+            answer = await foreign.request(
+                method, filled_in + query, json=body if method != "GET" else None
+            )
+            assert answer.status_code in {400, 404}, (method, path, answer.status_code)
+            if method in {"GET", "DELETE"}:
+                assert answer.status_code == 404, (method, path)
+            assert "lovelace" not in answer.text.lower()
+    person = await office.json(f"/people/{known.ada}")
+    assert person["notes"][0]["text"] == "mine"

@@ -171,6 +171,12 @@ async def test_many_at_once(office: Office) -> None:
         fields = {"do": "stage", "stage": "lead", "everybody": "1", "filter": text}
         moved = await sent(client, "/people/bulk", **fields)
         assert "done=31" in moved
+        for back, status in (('{"said":["x"]}', 303), ("{", 400), ('{"people":["p1"]}', 303)):
+            odd = {"do": "tag", "value": "odd", "people": some, "back": back}
+            answer = await client.post("/people/bulk?site=1", data=odd)
+            assert answer.status_code == status
+        blank = {"do": "leave", "everybody": "1", "filter": '{"q":" "}'}
+        assert (await client.post("/people/bulk?site=1", data=blank)).status_code == 400
         nobody = await client.post("/people/bulk?site=1", data={"do": "leave"})
         assert nobody.status_code == 400
         assert "tick the boxes" in nobody.text

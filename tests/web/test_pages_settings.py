@@ -128,7 +128,7 @@ async def test_page_groups_and_goals(office: Office) -> None:
         assert now["goals"] == [
             {"name": "Booked", "event": "page_view", "pattern": "/thanks*", "value": 9950}
         ]
-        assert 'value="99.5"' in (await client.get("/settings/pages")).text
+        assert 'value="99.50"' in (await client.get("/settings/pages")).text
         wrong = await post(client, "/settings/pages", **fields | {"goal_value": ["much", ""]})
         assert wrong.status_code == 400
         assert "an amount such as" in wrong.text

@@ -125,10 +125,11 @@ NO_SEGMENTS: list[tuple[dict[str, Any], int, str]] = [
     ({"name": "x", "filter": {"sort": "name"}}, 400, "sort"),
     ({"name": "x", "filter": {"trait": ["a"]}}, 400, "name:value"),
     ({"name": "x", "filter": {"since": "yesterday"}}, 400, "ISO 8601"),
-    ({"name": "x", "filter": {"email": "ada@lovelace.example"}}, 400, "holds no address"),
-    ({"name": "x", "filter": {"q": "ada@love"}}, 400, "holds no address"),
-    ({"name": "ada@lovelace.example", "filter": HOT}, 400, "holds no address"),
-    ({"name": "x", "filter": {"trait": ["phone:+4912345"]}}, 400, "holds no address"),
+    ({"name": "x", "filter": {"email": "ada@lovelace.example"}}, 400, "holds no name, address"),
+    ({"name": "x", "filter": {"q": "ada@love"}}, 400, "holds no name, address"),
+    ({"name": "ada@lovelace.example", "filter": HOT}, 400, "holds no name, address"),
+    ({"name": "x", "filter": {"trait": [" name :Ada"]}}, 400, "holds no name, address"),
+    ({"name": "x", "filter": {"trait": ["phone:+4912345"]}}, 400, "holds no name, address"),
     ({"filter": HOT}, 400, "name"),
 ]
 
@@ -308,18 +309,38 @@ async def test_a_file_for_spreadsheets(office: Office, client: httpx2.AsyncClien
     lines = list(csv.DictReader(io.StringIO(answer.text)))
     assert [line["E-mail"] for line in lines] == [
         "ada@lovelace.example",
-        "eve@evil.example",
         "ben@gmail.com",
+        "eve@evil.example",
     ]
-    assert lines[1]["Name"] == "<img src=x onerror=alert(2)>\"'&"
+    assert lines[2]["Name"] == "<img src=x onerror=alert(2)>\"'&"
     await done(client, "POST", f"/people/{office.known.ben}/tags", add=["=cmd"])
     await done(client, "POST", "/segments", name="Tagged", filter={"tag": ["=cmd"]})
     path = f"{API}/segments/g1/people.csv?column=email&column=tags&bom=true"
     found = await client.get(path)
-    assert found.content == b"\xef\xbb\xbfE-mail,Tags\r\nben@gmail.com,'=cmd\r\n"
+    assert found.content == b'\xef\xbb\xbf"E-mail","Tags"\r\n"ben@gmail.com","\'=cmd"\r\n'
     assert 'filename="segment-g1-2026-11-' in found.headers["content-disposition"]
     assert (await refused(client, "GET", "/people.csv?column=password"))[0] == 400
     assert (await refused(client, "GET", "/people.csv?q=a%20b%20c%20d%20e%20f"))[0] == 400
     assert (await refused(client, "GET", "/segments/g9/people.csv"))[0] == 404
     async with office.client(office.reader) as reader:
         assert (await reader.get(f"{API}/people.csv")).status_code == 200
+
+
+BLANKS: list[dict[str, Any]] = [
+    {}, {"q": " "}, {"tag": [" "]}, {"company": "  "}, {"source": [""]}, {"email": " "},
+    {"owner": ["\t"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=str)
+async def test_a_blank_filter_is_nobody_and_not_everybody(
+    office: Office, blank: dict[str, Any]
+) -> None:
+    async with office.client(office.token) as client:
+        action = {"do": "do_not_contact"}
+        body = {"filter": blank, "action": action}
+        answer = await client.post("/api/v1/sites/1/people/bulk", json=body)
+        assert answer.status_code == 400
+        assert "asks nothing" in answer.json()["detail"]
+    people = (await office.json("/people"))["items"]
+    assert not any(one["do_not_contact"] for one in people)

@@ -1,5 +1,6 @@
 """Getting in: one-time links, e-mail and password, waiting after wrong ones, and getting out."""
 
+import asyncio
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -217,7 +218,86 @@ async def test_another_sites_page_changes_nothing(office: Office) -> None:
         assert await inside(client)
 
 
+@ONE_ENGINE
+async def test_over_https_only_the_bound_cookie_counts(office: Office) -> None:
+    """Whoever has a neighbouring host name can plant the other one, and is nobody with it."""
+    async with await office.browser() as client:
+        cookie = client.cookies["handraise"]
+        assert await inside(client)
+    office.app.state.base_url = "https://stats.example"
+    async with office.client() as client:
+        for name, status in (("handraise", 303), ("__Host-handraise", 200)):
+            headers = {"Cookie": f"{name}={cookie}"}
+            answer = await client.get("http://stats.example/", headers=headers)
+            assert answer.status_code == status, name
+
+
+@ONE_ENGINE
+async def test_a_proxy_that_renames_the_host_is_no_loopback(office: Office) -> None:
+    link = await new_link(office.app.state)
+    async with office.client() as client:
+        refused = await client.get(link, headers={"X-Forwarded-For": "203.0.113.7"})
+        assert refused.status_code == 403
+        assert "HANDRAISE_PUBLIC_URL" in refused.text
+        assert (await client.get(link)).status_code == 303
+
+
+@ONE_ENGINE
+async def test_whoever_is_invited_keeps_that_address(office: Office) -> None:
+    """Else an invitation would follow somebody who took another name in between."""
+    async with await office.browser("marketer") as member:
+        answer = await choose(member, email="mallory@evil.example")
+        assert answer.status_code == 400
+        assert "the one you were invited by" in answer.text
+
+
+@ONE_ENGINE
+async def test_a_lock_on_the_database_shuts_out_no_reader(office: Office) -> None:
+    """The hourly note that a cookie was used may fail; the page opens."""
+    async with await office.browser() as client:
+        office.world.now += 2 * HOUR
+        office.app.state.writer.close()
+        assert await inside(client)
+
+
+@ONE_ENGINE
+async def test_signing_out_hangs_up_the_live_streams(office: Office) -> None:
+    """Whoever still may listen comes back by itself; this browser is not let in again."""
+    state = office.app.state
+    async with await office.browser() as client:
+        listener = await state.live.join(state.sites.by_id[1], None)
+        assert not listener.over.is_set()
+        await client.post("/sign-out")
+        assert listener.over.is_set()
+        assert (await client.get("/live/stream?site=1")).status_code == 303
+
+
 # ---------------------------------------------------------------- wrong passwords
+
+
+@ONE_ENGINE
+async def test_the_password_of_now_is_not_guessed_in_an_open_browser(office: Office) -> None:
+    async with arrived(office) as client:
+        await choose(client)
+        found = [(await choose(client, before="wrong words here")).status_code for _ in range(8)]
+        assert found == [403] * FREE + [429] * (8 - FREE)
+        assert await inside(client)
+
+
+@ONE_ENGINE
+async def test_a_flood_keeps_out_nobody_who_was_here(office: Office) -> None:
+    """Strangers have a queue of their own, which is short; a known browser passes them by."""
+    async with arrived(office) as home, office.client() as crowd:
+        await choose(home)
+        await home.post("/sign-out")
+        async with asyncio.TaskGroup() as group:
+            strangers = [
+                group.create_task(sign_in(crowd, "wrong words", f"x{n}@office.example"))
+                for n in range(30)
+            ]
+            known = group.create_task(sign_in(home))
+        assert known.result().status_code == 303, known.result().text[-900:]
+        assert 503 in {one.result().status_code for one in strangers}
 
 
 @ONE_ENGINE

@@ -97,7 +97,7 @@ async def _done(view: View, answer: object, said: str) -> Response:
     return view.go(f"/people/{person}", "wait" if later else said)
 
 
-def _body(shape: Callable[..., Any], **values: Any) -> Any:
+def body_of(shape: Callable[..., Any], **values: Any) -> Any:
     """A body of the API. Raises `BadRequest` in words for the form."""
     made = shape(**values)
     try:
@@ -108,20 +108,20 @@ def _body(shape: Callable[..., Any], **values: Any) -> Any:
 
 async def stage(view: View) -> Response:
     form = await view.form(StageForm)
-    body = _body(bodies.NewStage, stage=form.stage)
+    body = body_of(bodies.NewStage, stage=form.stage)
     return await _done(view, await decisions.set_stage(call_of(view, body)), "stage")
 
 
 async def tags(view: View) -> Response:
     form = await view.form(TagsForm)
     add = tuple(word.strip() for word in form.add.split(",") if word.strip())
-    body = _body(bodies.TagChange, add=add, remove=tuple(form.remove))
+    body = body_of(bodies.TagChange, add=add, remove=tuple(form.remove))
     return await _done(view, await decisions.tag(call_of(view, body)), "tags")
 
 
 async def note(view: View) -> Response:
     form = await view.form(NoteForm)
-    body = _body(bodies.NewNote, text=form.text)
+    body = body_of(bodies.NewNote, text=form.text)
     return await _done(view, await decisions.add_note(call_of(view, body)), "note")
 
 
@@ -131,19 +131,19 @@ async def forget_note(view: View) -> Response:
 
 async def owner(view: View) -> Response:
     form = await view.form(OwnerForm)
-    body = _body(bodies.NewOwner, owner=form.owner)
+    body = body_of(bodies.NewOwner, owner=form.owner)
     return await _done(view, await decisions.set_owner(call_of(view, body)), "owner")
 
 
 async def contact(view: View) -> Response:
     form = await view.form(ContactForm)
-    body = _body(bodies.DoNotContact, on=form.on == "1", reason=form.reason)
+    body = body_of(bodies.DoNotContact, on=form.on == "1", reason=form.reason)
     return await _done(view, await decisions.do_not_contact(call_of(view, body)), "saved")
 
 
 async def classify(view: View) -> Response:
     form = await view.form(ClassForm)
-    body = _body(bodies.NewClass, class_=form.class_, reason=form.reason)
+    body = body_of(bodies.NewClass, class_=form.class_, reason=form.reason)
     return await _done(view, await decisions.classify_person(call_of(view, body)), "classified")
 
 
@@ -164,20 +164,20 @@ async def _traits(view: View, values: dict[str, str | None]) -> Response:
 
 async def verify(view: View) -> Response:
     form = await view.form(KnownForm)
-    body = _body(bodies.Known, type=form.type, value=form.value.strip())
+    body = body_of(bodies.Known, type=form.type, value=form.value.strip())
     return await _done(view, await decisions.verify(call_of(view, body)), "saved")
 
 
 async def merge(view: View) -> Response:
     form = await view.form(OtherForm)
     other = form.other.strip().rpartition("/")[2].partition("?")[0]
-    body = _body(bodies.OtherPerson, other=other if other[:1] == "p" else f"p{other}")
+    body = body_of(bodies.OtherPerson, other=other if other[:1] == "p" else f"p{other}")
     return await _done(view, await decisions.merge(call_of(view, body)), "merged")
 
 
 async def split(view: View) -> Response:
     form = await view.form(MergeForm)
-    body = _body(bodies.WhichMerge, merge=form.merge)
+    body = body_of(bodies.WhichMerge, merge=form.merge)
     return await _done(view, await decisions.split(call_of(view, body)), "split")
 
 

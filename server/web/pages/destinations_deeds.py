@@ -140,10 +140,10 @@ def _moment(view: View, form: ReplayForm) -> str:
     """A moment of the site's zone as the API takes it. Raises `BadRequest`."""
     try:
         local = datetime.fromisoformat(form.since.strip())
-    except ValueError:
+        zoned = local if local.tzinfo else local.replace(tzinfo=view.zone)
+        return zoned.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
         raise BadRequest("choose a day and a time to tell again from") from None
-    zoned = local if local.tzinfo else local.replace(tzinfo=view.zone)
-    return zoned.astimezone(UTC).isoformat()
 
 
 async def enable(view: View) -> Response:

@@ -15,12 +15,14 @@ from server.reports.filter_values import Frame
 from server.reports.paging import Paging
 from server.reports.people_csv import COLUMNS
 from server.reports.people_filters import (
+    FILTERS,
     PeopleFilter,
     choices,
     describe,
     parameters,
     plain,
     read_filter,
+    tidy,
 )
 from server.reports.people_shapes import Everybody, People
 from server.storage import users
@@ -29,7 +31,7 @@ from server.web import bulk as many
 from server.web import segment_bodies as bodies
 from server.web import segments as keep
 from server.web.page_queries import PageOfPeople
-from server.web.pages.deeds import call_of
+from server.web.pages.deeds import body_of, call_of
 from server.web.pages.view import View
 from server.web.visits import stage_word
 
@@ -38,6 +40,8 @@ DEFAULT_COLUMNS = ("stage", "score", "last_seen", "signals")
 TABS = ("lead", "mql", "pql", "sql", "opportunity", "customer")
 #: Orders that anonymous visitors know too.
 SHARED_ORDERS = frozenset({"-score", "score", "-last_seen", "last_seen"})
+#: What a form may say of the list it was sent from.
+BACK = frozenset({"segment", "sort", "who", "column", *FILTERS})
 GRADES = tuple(f"{fit}{engagement}" for fit in "ABC" for engagement in "123")
 
 
@@ -111,7 +115,8 @@ def _link(view: View, query: PageOfPeople, changes: dict[str, Any]) -> str:
 
 def _file(view: View, query: PageOfPeople, asked: PeopleFilter) -> str:
     """The same people as CSV."""
-    sort = [("sort", query.sort), *(("column", name) for name in query.column), ("bom", "true")]
+    sort: list[tuple[str, str]] = [("sort", query.sort)] if query.sort != "-score" else []
+    sort += [*(("column", name) for name in query.column), ("bom", "true")]
     site = f"/api/v1/sites/{view.site.site_id}/people.csv"
     return view.templates.address(site, [*parameters(asked), *sort])
 
@@ -126,14 +131,14 @@ class SegmentForm(Struct, frozen=True, kw_only=True):
 
 async def save_segment(view: View) -> Response:
     form = await view.form(SegmentForm)
-    body = bodies.NewSegment(name=form.name.strip(), filter=read_filter(form.filter))
+    body = body_of(bodies.NewSegment, name=form.name.strip(), filter=tidy(read_filter(form.filter)))
     made = await keep.add_segment(call_of(view, body))
     return view.go("/people", "segment", segment=made.id)
 
 
 async def rename_segment(view: View) -> Response:
     form = await view.form(SegmentForm)
-    body = bodies.SegmentChange(name=form.name.strip())
+    body = body_of(bodies.SegmentChange, name=form.name.strip())
     changed = await keep.change_segment(call_of(view, body))
     return view.go("/people", "segment", segment=changed.id)
 
@@ -160,6 +165,7 @@ class BulkForm(Struct, frozen=True, kw_only=True):
 
 async def bulk(view: View) -> Response:
     form = await view.form(BulkForm)
+    back = _back(form.back)  # refused before anything is decided
     body: dict[str, Any] = {"action": _action(form)}
     if form.everybody:
         body["filter"] = msgspec.to_builtins(read_filter(form.filter))
@@ -174,7 +180,7 @@ async def bulk(view: View) -> Response:
     done = await many.bulk_people(call_of(view, read))
     counts = {"done": done.done, "unchanged": done.unchanged, "refused": len(done.refused)}
     said = "" if done.applied else "wait"
-    return view.go("/people", said, **{**_back(form.back), **counts})
+    return view.go("/people", said, **{**back, **counts})
 
 
 def _action(form: BulkForm) -> dict[str, Any]:
@@ -206,4 +212,4 @@ def _back(text: str) -> dict[str, list[str]]:
         known: dict[str, list[str]] = msgspec.json.decode(text or "{}", type=dict[str, list[str]])
     except msgspec.MsgspecError as error:
         raise BadRequest("the form could not be read", code="bad_form") from error
-    return known
+    return {name: known[name] for name in known.keys() & BACK}

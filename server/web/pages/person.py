@@ -56,8 +56,8 @@ async def curve(view: View) -> Response:
     """The part of a person's page that draws the score over time."""
     view.query(PageQuery)
     person_id = read_id(view.request.path_params["person_id"], "p")
-    async with view.state.database.snapshot() as reader:
-        found = await score_curve(reader, view.site, person_id, view.rules, view.now)
+    snapshots = view.state.database.snapshot
+    found = await score_curve(snapshots, view.site, person_id, view.rules, view.now)
     days = [date.fromisoformat(point.date) for point in found.points]
     return view.page(
         "person_curve.html",
@@ -77,6 +77,7 @@ async def in_segments(view: View) -> Response:
     person_id = read_id(view.request.path_params["person_id"], "p")
     site, now = view.site, view.now
     async with view.state.database.snapshot() as reader:
+        await report.merged_into(reader, site, person_id)  # nobody's id is no page
         known = await segments.segments(reader, site, view.labels, now)
         found = [
             (

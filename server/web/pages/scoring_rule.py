@@ -1,5 +1,6 @@
 """The form for one rule of any type: what counts, how much, how often, and how it fades."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -132,7 +133,7 @@ def _rearranged(given: Made, deed: str) -> Made:
     """The same form with one more step or test, or without a step."""
     rule_ = rule_of(given)
     steps = rule_["when"].get("steps")
-    if deed.startswith("drop_") and steps is not None and deed[5:].isdigit():
+    if steps is not None and re.fullmatch(r"drop_[0-9]{1,3}", deed):
         shown, gone = steps_filled(given), int(deed[5:])
         if gone in shown:
             del steps[shown.index(gone)]

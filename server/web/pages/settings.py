@@ -137,7 +137,12 @@ async def groups(view: View) -> Response:
     form = {
         "groups": [(one.name, "\n".join(one.patterns)) for one in settings.page_groups],
         "goals": [
-            (one.name, one.event, one.pattern, f"{one.value / 100:g}" if one.value else "")
+            (
+                one.name,
+                one.event,
+                one.pattern,
+                f"{one.value // 100}.{one.value % 100:02d}" if one.value else "",
+            )
             for one in settings.goals
         ],
     }

@@ -22,7 +22,7 @@ from server.storage import sign_ins, users
 from server.storage.database import Script
 from server.storage.users import User
 from server.web import passwords, sign_in
-from server.web.access import check_same_origin, user_of
+from server.web.access import check_same_origin, secure, user_of
 from server.web.pages.templates import Templates
 from server.web.pages.view import form_fields, problem_values, read_form
 from server.web.state import State
@@ -100,7 +100,7 @@ class Signing:
             begun=begun,
             wrong=wrong,
             email=email,
-            insecure=not sign_in.secure(self.state, request),
+            insecure=not secure(self.state, request),
         )
 
     async def sign_in(self, request: Request) -> Response:
@@ -146,6 +146,7 @@ class Signing:
     async def sign_out(self, request: Request) -> Response:
         answer = RedirectResponse("/sign-in", 303)
         await sign_in.end(self.state, request, answer)
+        self.state.live.hang_up()  # a stream of this browser is not let in again
         return answer
 
     # ------------------------------------------------------------ e-mail and password
@@ -172,7 +173,7 @@ class Signing:
         given = read_form(await form_fields(request), Welcome)
         try:
             await self._choose(user, given)
-        except (BadRequest, Conflict, Forbidden) as error:
+        except (BadRequest, Conflict, Forbidden, TooManyTries) as error:
             return self._welcome_page(user, error.status, error.detail, given)
         answer = RedirectResponse("/?said=welcome", 303)
         cookie = await sign_in.begin(self.state, request, user.user_id)
@@ -184,12 +185,18 @@ class Signing:
         state, email = self.state, normal(given.email)
         if "@" not in email:
             raise BadRequest("this is no e-mail address: one looks like ada@yourcompany.com")
+        if not user.owner and user.email and email != user.email:
+            raise BadRequest(
+                "your e-mail is the one you were invited by: ask for an invitation to another"
+            )
         passwords.check(given.password, email)
         if user.password:
+            self._not_too_often(user)
             async with state.database.snapshot() as reader:
                 _, known = await users.password_of(reader, user.email)
-            if not await state.passwords.fits(known, given.before):
+            if not await state.passwords.fits(known, given.before, known=True):
                 raise Forbidden("the password you have now is another one")
+            state.backoff.succeeded([_before(user)])
         hashed, name = await state.passwords.hashed(given.password), given.name.strip()
 
         def script() -> Script[None]:
@@ -198,6 +205,16 @@ class Signing:
 
         await state.writer.run(script)
         state.live.hang_up()
+
+    def _not_too_often(self, user: User) -> None:
+        """Whoever got hold of a browser does not guess its user's password in it.
+
+        Raises `TooManyTries`.
+        """
+        wait = self.state.backoff.wait_ms([_before(user)], self.state.clock())
+        if wait:
+            raise TooManyTries(-(-wait // 1000))
+        self.state.backoff.tried([_before(user)], self.state.clock())
 
     async def _user(self, request: Request) -> User:
         user = await user_of(self.state, request)
@@ -220,6 +237,11 @@ async def change_password(request: Request) -> Response:
 
 def routes(state: State, templates: Templates) -> list[BaseRoute]:
     return Signing(state, templates).routes()
+
+
+def _before(user: User) -> str:
+    """By what tries at the password of now are counted."""
+    return f"password of {user.user_id}"
 
 
 def normal(email: str) -> str:

@@ -17,8 +17,7 @@ from server.errors import BadRequest, Forbidden, NotFound
 from server.model import Site
 from server.project.rules import Ruleset
 from server.storage.users import User
-from server.web import sign_in
-from server.web.access import Caller, sites_of
+from server.web.access import Caller, secure, sites_of
 from server.web.collect import read_body
 from server.web.pages.said import SAID
 from server.web.pages.templates import Templates
@@ -142,7 +141,7 @@ class View:
             "ago": lambda text: ago(self.local(text), moment),
             "labels": self.labels,
             "rules": self.rules,
-            "insecure": not sign_in.secure(self.state, self.request),
+            "insecure": not secure(self.state, self.request),
             "said": SAID.get(self.request.query_params.get("said", ""), ""),
         }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser
 
@@ -16,6 +17,10 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("desk")) as running:
         running.run("demo", "--visitors", "150")
         until(lambda: running.cli("people")["items"], lambda found: len(found) > 5)
+        hook = {"kind": "webhook", "name": "CRM", "url": "https://hooks.nowhere.example/in"}
+        headers = {"Authorization": f"Bearer {running.token}"}
+        made = httpx2.post(f"{running.url}/api/v1/sites/1/destinations", json=hook, headers=headers)
+        assert made.status_code == 201, made.text
         yield running
 
 

@@ -87,7 +87,10 @@ class Desk:
         """Every page of the route table, with ids of somebody who is there."""
         person = self.api("/people?limit=1")["items"][0]["id"]
         visitor = self.api("/visitors?limit=1")["items"][0]["id"]
-        ids = {"person_id": person, "visitor_id": visitor}
+        ids = {"person_id": person, "visitor_id": visitor, "version": "1"}
+        told = self.api("/destinations")["items"]
+        if told:
+            ids["destination_id"] = told[0]["id"]
         found = []
         for row in PAGES:
             named = set(re.findall(r"{(\w+)}", row.path))
