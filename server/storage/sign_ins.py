@@ -101,6 +101,14 @@ def open_link(link: str, cookie: str, browser: str, now: int, inside: int = 0) -
     return Opened(user_id)
 
 
+async def site_of_link(reader: Reader, link: str) -> int:
+    """The site an invitation is to; 0 for a link that signs in, and for none."""
+    rows = await reader.fetch(
+        "SELECT site_id FROM sign_ins WHERE hash = $1 AND kind = 'link'", secret_hash(link)
+    )
+    return rows[0][0] if rows else 0
+
+
 async def is_link(reader: Reader, link: str) -> bool:
     """Whether a link may be good: one that nobody made is not."""
     rows = await reader.fetch(

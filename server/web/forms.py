@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from server.errors import BadRequest
 from server.model import FormRule
 from server.reports import forms as report
 from server.reports.forms import FormRow, Forms, Stores
@@ -26,8 +27,14 @@ class FormBody(Body, frozen=True, kw_only=True):
     rename: dict[Word, Word] = field(default_factory=dict)
 
     def rule(self) -> FormRule | None:
-        """As it is stored among the settings; None is no rule."""
+        """As it is stored among the settings; None is no rule. Raises `BadRequest` where a purpose
+        would be lost in silence."""
         if self.stores == "contact":
+            if self.purpose != "lead" or self.kiosk:
+                raise BadRequest(
+                    "a form that stores contact fields only counts as a lead form on nobody's"
+                    " shared device: to give it another purpose, let it store all but private"
+                )
             return None
         return FormRule(
             key=self.key,

@@ -54,7 +54,10 @@ async def test_an_invitation_becomes_a_member(office: Office) -> None:
         assert "HANDRAISE_SMTP_HOST" in made["mail"]
         known = (await rows(owner))["olga@acme.example"]
         assert (known["invited"], known["seen_at"]) == (True, None)
-        opened = await olga.get(path_of(made["link"]))
+        for _ in range(2):  # a program that looks into mail opens what it finds
+            seen = await olga.get(path_of(made["link"]))
+            assert "Accept the invitation" in seen.text
+        opened = await olga.post(path_of(made["link"]))
         assert opened.headers["location"] == "/welcome"
         await choose(olga, "olga@acme.example")
         assert (await olga.get("/people?site=1")).status_code == 200
@@ -64,10 +67,10 @@ async def test_an_invitation_becomes_a_member(office: Office) -> None:
         assert (known["invited"], known["name"], known["role"]) == (False, "Olga", "marketer")
         assert known["seen_at"]
     async with office.client() as other, await office.browser("owner") as owner:
-        assert (await other.get(path_of(made["link"]))).status_code == 401
+        assert (await other.post(path_of(made["link"]))).status_code == 401
         late = await invite(owner, "late@acme.example")
         office.world.now += INVITE_MS
-        assert (await other.get(path_of(late["link"]))).status_code == 401
+        assert (await other.post(path_of(late["link"]))).status_code == 401
     audited = await office.world.rows("audit", "action, detail")
     assert ("member_invited", f"{made['id']} marketer") in audited
     assert not any("olga" in detail for _, detail in audited)
@@ -124,7 +127,7 @@ async def test_nobody_learns_of_other_sites(office: Office) -> None:
         bob.headers.update(OURS)
         thief.headers.update(OURS)
         first = await invite(two, "bob@brew.example", site=2)
-        await bob.get(path_of(first["link"]))
+        await bob.post(path_of(first["link"]))
         await choose(bob, "bob@brew.example", "Bob")
         fresh = await invite(one, "new@brew.example")
         known = await invite(one, "bob@brew.example")
@@ -137,13 +140,13 @@ async def test_nobody_learns_of_other_sites(office: Office) -> None:
         ids = {row["id"] for row in (await rows(one)).values()}
         assert f"u{two.headers['X-User']}" not in ids
         # Whoever holds the link comes to the sign-in page, not into Bob's account.
-        opened = await thief.get(path_of(known["link"]))
+        opened = await thief.post(path_of(known["link"]))
         assert opened.headers["location"] == f"/sign-in?next={path_of(known['link'])}"
         assert COOKIE not in thief.cookies
-        assert (await one.get(path_of(known["link"]))).status_code == 409
+        assert (await one.post(path_of(known["link"]))).status_code == 409
         # Bob himself accepts it, signed in as he is.
         assert (await bob.get(f"{API}/people")).status_code == 404
-        assert (await bob.get(path_of(known["link"]))).status_code == 303
+        assert (await bob.post(path_of(known["link"]))).status_code == 303
         assert (await bob.get(f"{API}/people")).status_code == 200
         foreign = await one.patch(
             f"{API}/members/u{two.headers['X-User']}", json={"role": "viewer"}
@@ -165,17 +168,17 @@ async def test_a_second_site_waits_for_whoever_came_to_the_first(office: Office)
             await invite(two, "ann@x.example", site=2),
         )
         assert first["id"] == second["id"]
-        assert (await ann.get(path_of(first["link"]))).headers["location"] == "/welcome"
-        opened = await thief.get(path_of(second["link"]))
+        assert (await ann.post(path_of(first["link"]))).headers["location"] == "/welcome"
+        opened = await thief.post(path_of(second["link"]))
         assert opened.headers["location"].startswith("/sign-in")
         again = await one.post(f"{API}/members/{first['id']}/link")
         assert (
             again.status_code == 201
         )  # no password was chosen: another link, as lost as the first
-        assert (await thief.get(path_of(again.json()["link"]))).headers["location"] == "/welcome"
+        assert (await thief.post(path_of(again.json()["link"]))).headers["location"] == "/welcome"
         assert (await one.delete(f"{API}/members/{first['id']}")).status_code == 204
         assert (await ann.get("/people")).status_code in {303, 404}
-        assert (await ann.get(path_of(second["link"]))).status_code == 303
+        assert (await ann.post(path_of(second["link"]))).status_code == 303
 
 
 @ONE_ENGINE
@@ -220,12 +223,12 @@ async def test_users_of_the_server(office: Office) -> None:
         await boss.patch(f"/api/v1/users/{other}", json={"disabled": False})
         assert (await marketer.get(f"{API}/people")).status_code == 401  # signed out for good
         link = (await boss.post(f"/api/v1/users/{other}/link", json={})).json()["link"]
-        assert (await marketer.get(path_of(link))).status_code == 303
+        assert (await marketer.post(path_of(link))).status_code == 303
         assert (await marketer.get(f"{API}/people")).status_code == 200
         added = await boss.post("/api/v1/users", json={"email": "two@x.example"})
         assert added.status_code == 201
         async with office.client() as two:
-            await two.get(path_of(added.json()["link"]))
+            await two.post(path_of(added.json()["link"]))
             assert (await two.get("/api/v1/users")).status_code == 200
             assert (
                 await two.patch(f"/api/v1/users/{me}", json={"role": "member"})
@@ -247,7 +250,7 @@ async def test_a_lost_password_is_forgotten(office: Office) -> None:
         async with office.client() as browser:
             wrong = await browser.post("/sign-in", data=given, headers=OURS)
             assert wrong.status_code == 401
-            opened = await browser.get(path_of(answer.json()["link"]))
+            opened = await browser.post(path_of(answer.json()["link"]))
             assert opened.headers["location"] == "/welcome"
 
 
@@ -355,6 +358,10 @@ async def test_the_registry_of_forms(office: Office) -> None:
         assert allowed.status_code == 200
         settings = (await client.get(API)).json()["settings"]
         assert [form["key"] for form in settings["forms"]] == ["demo", "newsletter", "quote"]
+        lost = {"key": "quote", "stores": "contact", "purpose": "newsletter"}
+        refused = await client.put(f"{API}/forms", json=lost)
+        assert refused.status_code == 400
+        assert "another purpose" in refused.json()["detail"]
         await client.put(f"{API}/forms", json={"key": "quote", "stores": "contact"})
         settings = (await client.get(API)).json()["settings"]
         assert [form["key"] for form in settings["forms"]] == ["demo", "newsletter"]

@@ -71,6 +71,7 @@ class Signing:
             ("POST", "/sign-in", self.sign_in),
             ("POST", "/sign-out", self.sign_out),
             ("GET", "/open/{link}", self.open),
+            ("POST", "/open/{link}", self.use),
             ("GET", "/welcome", self.welcome),
             ("POST", "/welcome", self.choose),
         )
@@ -124,6 +125,15 @@ class Signing:
         """A one-time link. One seen by a preview or a prefetch stays good."""
         if request.method == "HEAD" or "prefetch" in request.headers.get("sec-purpose", ""):
             return Response(status_code=204)
+        sign_in.check_transport(self.state, request)
+        async with self.state.database.snapshot() as reader:
+            site_id = await sign_ins.site_of_link(reader, request.path_params["link"])
+        if site_id:  # it came by mail, and programs that look into mail open what they find
+            return self.templates.answer("invited.html", link=request.path_params["link"])
+        return await self.use(request)
+
+    async def use(self, request: Request) -> Response:
+        """Sign in by a link, or accept the invitation that it is."""
         sign_in.check_transport(self.state, request)
         link = request.path_params["link"]
         inside = await user_of(self.state, request)

@@ -57,6 +57,7 @@ def test_an_invitation_by_its_link(desk: Desk, browser: Browser) -> None:
     desk.contexts.append(other)
     theirs = other.new_page()
     theirs.goto(link)
+    theirs.get_by_role("button", name="Accept the invitation").click()
     theirs.get_by_label("Your name").fill("Vera")
     theirs.get_by_label("E-mail").fill("vera@brew.example")
     theirs.get_by_label("Password", exact=True).fill("four unrelated words")
