@@ -19,7 +19,7 @@ addEventListener('securitypolicyviolation',
   (e) => complaints.push(`csp ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
 addEventListener('error', (e) => complaints.push(`error ${e.message}`));"""
 #: Pages whose answer is a file, a stream, or only a part of another.
-APART = re.compile(r"/(status|segments|stream|export|curve|progress)$|stream|\.csv$")
+APART = re.compile(r"/(status|segments|stream|export|curve|progress|file)$|stream|\.csv$")
 
 
 @dataclass
