@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from server.model import FormRule, Site, SiteSettings
 from tests.browser.host import Host, serve_host
-from tests.browser.tracker import Request, Row, Tracker, serve_tracker
+from tests.browser.tracker import PATIENCE_S, Request, Row, Tracker, serve_tracker
 
 FLAGS = [
     "--no-sandbox",
@@ -131,6 +131,12 @@ class Lab:
     def rows(self, kind: str, count: int = 1, where: Callable[[Row], object] = bool) -> list[Row]:
         """Rows of a kind, waited for; see `Tracker.rows`."""
         return self.tracker.rows(self.site, kind, count, where, self._wait)
+
+    def until(self, there: Callable[[], object]) -> None:
+        """Wait until something besides the stored rows is there, as long as rows are waited for."""
+        late = time.monotonic() + PATIENCE_S
+        while not there() and time.monotonic() < late:
+            self._wait(0.03)
 
     def _wait(self, seconds: float) -> None:
         """The browser's events are read meanwhile: a page error is noticed, a route answered."""

@@ -1,45 +1,100 @@
-"""`make faults`: kill -9 under load, as often as asked, with its control. Prints a table."""
+"""`make faults`: every fault with its control, one table. Skips are loud and counted.
 
-import argparse
-import asyncio
+The exit status is 0 if every fault was survived and every control was not.
+"""
+
+import math
+import os
 import tempfile
 import time
 from pathlib import Path
 
+import click
+
 from tests.faults import kill
-from tests.faults.test_kill import site_key
+from tests.faults.row import CannotRun, Fault, Outcome
+
+MODULES = (kill,)
+FAULTS: tuple[Fault, ...] = tuple(fault for module in MODULES for fault in module.FAULTS)
+HEAD = f"{'':<5}{'fault':<46}{'survived':>11}{'acknowledged':>14}{'lost':>6}{'twice':>6}  control"
 
 
-def row(name: str, module: str, events: int, kills: int) -> tuple[kill.Remains, kill.Ledger]:
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        key = site_key(data)
-        ledger = asyncio.run(kill.run(module, data, key, events, kills, seed=11))
-        left = kill.look(data / "handraise.db", ledger)
-    met = sum(1 for count in ledger.kills_in_flight if count)
-    print(  # noqa: T201
-        f"{name:<34} kills {kills} ({met} with events in flight)  acknowledged"
-        f" {len(ledger.acknowledged)}  lost {left.lost}  doubled {left.doubled}  gaps {left.gaps}"
-        f"  file {left.sound}"
+class Run:
+    """What was found so far."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        self.failed: list[str] = []
+        self.skipped: list[str] = []
+        self.tried = self.survived = self.acknowledged = self.lost = self.doubled = 0
+
+    def row(self, fault: Fault) -> None:
+        """Make one fault, then its control, and print what came of both."""
+        began = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory(prefix="hr-faults-") as folder:
+                found = fault.run(Path(folder), max(1, math.ceil(fault.times * self.scale)))
+            with tempfile.TemporaryDirectory(prefix="hr-faults-") as folder:
+                control = fault.control(Path(folder))
+        except CannotRun as error:
+            self.skipped.append(fault.name)
+            click.echo(f"{fault.threat:<5}{fault.name:<46}  SKIPPED: {error}")
+            return
+        self._add(fault, found, control)
+        caught = "fails, as it must" if not control.whole else "DID NOT FAIL"
+        counts = f"{found.survived}/{found.tried}"
+        click.echo(
+            f"{fault.threat:<5}{fault.name:<46}{counts:>11}{found.acknowledged:>14,}{found.lost:>6}"
+            f"{found.doubled:>6}  {caught}  ({time.monotonic() - began:.0f} s)"
+        )
+        for line in (found.note, control.note and f"control: {control.note}"):
+            if line:
+                click.echo(f"{'':<5}  {line}")
+
+    def _add(self, fault: Fault, found: Outcome, control: Outcome) -> None:
+        if not found.whole or control.whole:
+            self.failed.append(fault.name)
+        self.tried += found.tried
+        self.survived += found.survived
+        self.acknowledged += found.acknowledged
+        self.lost += found.lost
+        self.doubled += found.doubled
+
+
+@click.command()
+@click.option("--only", default="", help="threats, such as R1,R3, or words of a name")
+@click.option("--scale", default=1.0, show_default=True, help="how often, beside the usual")
+@click.option("--list", "listed", is_flag=True, help="name the faults and end")
+def main(only: str, scale: float, listed: bool) -> None:
+    """Make every fault, each with a control that must fail, and print one table."""
+    words = [word.strip().lower() for word in only.split(",") if word.strip()]
+    wanted = [
+        fault
+        for fault in FAULTS
+        if not words
+        or any(word == fault.threat.lower() or word in fault.name.lower() for word in words)
+    ]
+    if not wanted:
+        raise click.BadParameter("no fault is called so; --list names them", param_hint="--only")
+    if listed:
+        for fault in wanted:
+            click.echo(f"{fault.threat:<5}{fault.name}  × {fault.times}")
+        return
+    began = time.monotonic()
+    click.echo(f"{len(wanted)} faults, each with a control; {os.cpu_count()} cores")
+    click.echo(HEAD)
+    run = Run(scale)
+    for fault in wanted:
+        run.row(fault)
+    click.echo(
+        f"survived {run.survived} of {run.tried}; acknowledged {run.acknowledged:,},"
+        f" lost {run.lost} (below {3 / max(run.tried, 1):.2%} a fault at 95 %),"
+        f" twice {run.doubled}; skipped {len(run.skipped)}; took {time.monotonic() - began:.0f} s"
     )
-    return left, ledger
-
-
-def main() -> int:
-    """The exit status is 0 if nothing acknowledged was lost and the control lost something."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--events", type=int, default=150_000)
-    given = parser.parse_args()
-    started = time.monotonic()
-    left, _ = row("kill -9 at random, SQLite FULL", "server", given.events, given.kills)
-    control, _ = row("control: acknowledge before commit", "tests.faults.early", 20_000, 6)
-    bound = 3 / given.kills
-    print(  # noqa: T201
-        f"loss chance a kill below {bound:.1%} at 95 %; took {time.monotonic() - started:.0f} s"
-    )
-    return 0 if not (left.lost or left.doubled or left.gaps) and control.lost else 1
+    if run.failed:
+        click.echo(f"FAILED: {'; '.join(run.failed)}")
+    raise SystemExit(1 if run.failed else 0)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -10,12 +10,14 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.ingest.payload import write_id
+from tests.faults.row import Fault, Outcome
 
 READY_S = 20
 LIFE_S = 60
@@ -37,6 +39,17 @@ class Ledger:
     sent: int = 0
     until: int = 0  # the next kill comes once so many are acknowledged
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def site_key(data: Path) -> str:
+    """A site in a fresh folder."""
+    out = subprocess.run(
+        [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return str(json.loads(out)["key"])
 
 
 class Server:
@@ -192,3 +205,31 @@ def look(database: Path, ledger: Ledger) -> Remains:
         gaps=last - first + 1 - count,
         sound=sound,
     )
+
+
+def outcome(module: str, data: Path, events: int, kills: int) -> Outcome:
+    """`kills` lives of a server under load, each ended by kill -9, as one row of the table."""
+    key = site_key(data)
+    ledger = asyncio.run(run(module, data, key, events, kills, seed=11))
+    left = look(data / "handraise.db", ledger)
+    whole = not left.lost + left.doubled + left.gaps and left.sound == "ok"
+    busy = sum(1 for count in ledger.kills_in_flight if count)
+    return Outcome(
+        kills,
+        kills if whole else 0,
+        len(ledger.acknowledged),
+        left.lost,
+        left.doubled,
+        f"{busy} kills with events in flight; gaps {left.gaps}; file {left.sound}",
+    )
+
+
+FAULTS = (
+    Fault(
+        "R1",
+        "kill -9 at random under load, SQLite FULL",
+        300,
+        lambda data, times: outcome("server", data, times * 2_500, times),
+        lambda data: outcome("tests.faults.early", data, 20_000, 6),
+    ),
+)

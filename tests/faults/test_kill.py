@@ -1,8 +1,5 @@
 """Nothing acknowledged is lost, nothing is stored twice: kill -9 under load."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,20 +9,9 @@ from tests.faults import kill
 pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(400)]
 
 
-def site_key(data: Path) -> str:
-    """A site in a fresh folder."""
-    out = subprocess.run(
-        [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return str(json.loads(out)["key"])
-
-
 async def test_kill_9_loses_no_acknowledged_event(tmp_path: Path) -> None:
     """50,000 events, 20 kills, most with requests in flight; resends store nothing twice."""
-    key = site_key(tmp_path)
+    key = kill.site_key(tmp_path)
     ledger = await kill.run("server", tmp_path, key, events=50_000, kills=20, seed=7)
     in_flight = [count for count in ledger.kills_in_flight if count]
     assert len(ledger.kills_in_flight) == 20
@@ -37,6 +23,6 @@ async def test_kill_9_loses_no_acknowledged_event(tmp_path: Path) -> None:
 
 async def test_the_control_loses_events(tmp_path: Path) -> None:
     """A server that answers before the commit is caught: this test can see the fault."""
-    key = site_key(tmp_path)
+    key = kill.site_key(tmp_path)
     ledger = await kill.run("tests.faults.early", tmp_path, key, events=20_000, kills=6, seed=7)
     assert kill.look(tmp_path / "handraise.db", ledger).lost > 0

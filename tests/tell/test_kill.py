@@ -15,8 +15,7 @@ import pytest
 
 from server.ingest.payload import write_id
 from server.model import Kind
-from tests.faults.kill import AGENT, Server
-from tests.faults.test_kill import site_key
+from tests.faults.kill import AGENT, Server, site_key
 from tests.tell.receivers import Answer, Receiver, receiving, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(300)]
