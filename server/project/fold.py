@@ -338,7 +338,7 @@ class Fold:
         receipt = person.receipt or self.judge.score(person)
         person.receipt = None
         person.write(self.changes)
-        person.write_moves(self.changes, self.zone.day)
+        person.write_moves(self.changes, self.zone)
         put_subject(
             self.changes,
             PERSON,
@@ -355,7 +355,7 @@ class Fold:
 
     def forget(self, person: Person) -> None:
         """Nobody has this number any more: its claims are another's, or nobody's."""
-        person.erase(self.changes, self.zone.day)
+        person.erase(self.changes, self.zone)
         drop_subject(self.changes, PERSON, person.person_id)
         self.people.persons.pop(person.person_id, None)
         self.people.dirty.discard(person.person_id)

@@ -1,17 +1,18 @@
 """Persons while the projector has them in memory: identifiers, traits, sessions, standing."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from server.ingest.emails import company_domain, domain_class
-from server.model import STAGES, Identifier, Kind, Level
+from server.model import Identifier, Kind, Level
 from server.project.claims import Claim
 from server.project.registry import Settled, Trait
+from server.project.rollups import change, person_cells
 from server.project.rulings import Owned, Ruling, State
 from server.project.scoring import Receipt
-from server.project.sessions import Session
+from server.project.sessions import Session, Zone
 from server.project.signals import Hit, SessionHits
 from server.project.stages import Standing
 from server.project.standing import (
@@ -54,6 +55,10 @@ def part_of(session: Session) -> Part:
         session.channel,
         session.country,
         session.company,
+        session.device,
+        session.browser,
+        session.os,
+        int(session.alone),
     )
     hits = SessionHits(
         session.session_id,
@@ -80,6 +85,7 @@ class Person:
         self.standing = Standing()
         self.moves: list[Moved] = []
         self.told_moves: list[Moved] = []  # what the tables hold of them
+        self.told_first: SessionRow | None = None  # the first session when they were written
         self.traits: dict[str, Trait] = {}
         self.identifiers: dict[Identifier, int] = {}
         self.parts: dict[int, Part] = {}
@@ -181,24 +187,30 @@ class Person:
             changes.put(derived.PERSON_WORDS, (word, self.person_id))
         self.told_words = words
 
-    def write_moves(self, changes: Changes, day: Callable[[int], int]) -> None:
-        """The stages, and what daily figures count of them: each once, on its first day."""
-        if self.moves == self.told_moves:
+    @property
+    def first(self) -> SessionRow | None:
+        """The earliest session: what brought this person."""
+        rows = (part.row for part in self.parts.values())
+        return min(rows, key=lambda row: (row.start_at, row.session_id), default=None)
+
+    def write_moves(self, changes: Changes, zone: Zone) -> None:
+        """The stages, and what daily figures count of them and of the way there."""
+        first = self.first
+        if self.moves == self.told_moves and first == self.told_first:
             return
         rows = [
             {row[:3]: row for row in _stage_rows(self.person_id, moves)}
             for moves in (self.told_moves, self.moves)
         ]
         changes.replace(derived.STAGES, *rows)
-        for sign, moves in ((-1, self.told_moves), (1, self.moves)):
-            for stage, at in reached(moves).items():
-                changes.rollups["stage", day(at), STAGES[stage]] += sign
-        self.told_moves = list(self.moves)
+        told = person_cells(reached(self.told_moves), self.told_first, zone)
+        changes.rollups.update(change(told, person_cells(reached(self.moves), first, zone)))
+        self.told_moves, self.told_first = list(self.moves), first
 
-    def erase(self, changes: Changes, day: Callable[[int], int]) -> None:
+    def erase(self, changes: Changes, zone: Zone) -> None:
         """No rows of a person who is nobody any more."""
         self.moves = []
-        self.write_moves(changes, day)
+        self.write_moves(changes, zone)
         changes.remove(derived.PERSONS, (self.person_id,))
         changes.drop(derived.PERSON_WORDS, "person_id = $3", self.person_id)
 
@@ -295,7 +307,7 @@ def persons_of(known: Known, parts: Mapping[int, Part]) -> Iterator[Person]:
         if session_id in parts:
             found[person_id].parts[session_id] = parts[session_id]
     for person in found.values():
-        person.told_moves = list(person.moves)
+        person.told_moves, person.told_first = list(person.moves), person.first
         person.told_words = person.words()
         yield person
 

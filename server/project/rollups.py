@@ -1,17 +1,22 @@
-"""What a session adds to the daily figures. Rollups change by −old +new, never by recount.
+"""What sessions and leads add to the daily figures. Rollups change by −old +new, never by recount.
 
 Distinct visitors of any range are exact without a recount: each session carries the day of its
 visitor's session before, so a range's visitors are the sessions in it whose visitor was last seen
-before it began. Hence sessions are counted by (day, day before).
+before it began. Hence sessions are counted by (day, day before). By names only what adds up from
+day to day is counted: sessions, visitors on the day of their first session, and leads by the first
+session of all, on the day they became leads.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
+from server.model import STAGE_RANK, STAGES
 from server.project.sessions import Session, Zone
 
 Cell = tuple[str, int, str]  # name, day, key
 #: What sessions are counted by; each is the name of its cells and of the session's column.
 DIMENSIONS = ("source", "channel", "campaign", "landing", "country", "device", "browser", "os")
+_LEAD = STAGE_RANK["lead"]
 
 
 class Counted(NamedTuple):
@@ -68,7 +73,32 @@ def cells_of(counted: Counted, visitor_id: int) -> dict[Cell, int]:
         ("lead_landing", day, counted.landing): leads,
     }
     found |= {(name, day, getattr(counted, name)): 1 for name in DIMENSIONS}
+    if counted.before < 0:
+        found |= {(f"new_{name}", day, getattr(counted, name)): 1 for name in DIMENSIONS}
     return {cell: value for cell, value in found.items() if value and (cell[2] or cell[1])}
+
+
+class First(Protocol):
+    """The first session of a person, as far as leads are counted by it."""
+
+    @property
+    def start_at(self) -> int: ...
+    @property
+    def alone(self) -> int: ...
+
+
+def person_cells(reached: Mapping[int, int], first: First | None, zone: Zone) -> dict[Cell, int]:
+    """The cells a person fills: the stages, each on the day (of the moment, ms) it was first
+    reached, and of a lead what the first session was, and how long it took from there (ms)."""
+    found = {("stage", zone.day(at), STAGES[stage]): 1 for stage, at in reached.items()}
+    at = reached.get(_LEAD)
+    if at is None or first is None:
+        return found
+    day = zone.day(at)
+    found |= {(f"won_{name}", day, getattr(first, name)): 1 for name in DIMENSIONS}
+    if not first.alone:
+        found["lead_after", day, str(max(0, at - first.start_at))] = 1
+    return found
 
 
 def day_before(session: Session, zone: Zone) -> int:

@@ -19,7 +19,16 @@ from server.reports.overview_shapes import (
     Totals,
     Trend,
 )
-from server.reports.reaches import COUNTED, Reach, counted, reaches, stage_cells, time_to_lead
+from server.reports.reaches import (
+    COUNTED,
+    Waits,
+    counted,
+    reaches,
+    stage_cells,
+    time_to_lead,
+    wait_cells,
+    waits,
+)
 from server.reports.shapes import DayFigures, iso_day
 from server.reports.spans import DEFAULT_DAYS, MOST_DAYS, Span, compared, today
 from server.reports.traffic import NO_DAY, Traffic, from_cells, scan
@@ -32,13 +41,13 @@ KPIS = (
 
 
 class Reading(NamedTuple):
-    """What was read of one span: visits, who reached which stage by (stage, day), the new leads,
-    and the names with the most sessions."""
+    """What was read of one span: visits, who reached which stage by (stage, day), how long it took
+    the new leads, and the names with the most sessions."""
 
     span: Span
     traffic: Traffic
     stages: Counter[tuple[str, int]]
-    leads: list[Reach]
+    waits: Waits
     tops: dict[str, list[PartRow]]
 
 
@@ -103,17 +112,16 @@ def kpis(total: Totals, previous: Totals | None) -> list[Kpi]:
 async def _read(reader: Reader, site: Site, span: Span, wanted: Chosen, *, named: bool) -> Reading:
     """One span; the names with the most are only counted where `named` asks for them."""
     names: Sequence[str] = DIMENSIONS if named else ()
-    stages = tuple(COUNTED) if wanted else ("lead",)
-    found = await reaches(reader, site, span, wanted, stages, names)
-    leads = [reach for reach in found if reach.stage == "lead"]
     if wanted:
+        found = await reaches(reader, site, span, wanted, tuple(COUNTED), names)
         read = await scan(reader, site, span, wanted, names)
-        tops = parts.tops_of(read.tallies, leads) if named else {}
-        return Reading(span, read.traffic(), counted(found), leads, tops)
+        tops = parts.tops_of(read.tallies, found) if named else {}
+        return Reading(span, read.traffic(), counted(found), waits(found), tops)
     traffic = await from_cells(reader, site, span)
     cells = await stage_cells(reader, site, span)
-    tops = await parts.tops(reader, site, span, leads) if named else {}
-    return Reading(span, traffic, cells, leads, tops)
+    took = await wait_cells(reader, site, span)
+    tops = await parts.tops(reader, site, span) if named else {}
+    return Reading(span, traffic, cells, took, tops)
 
 
 # ---------------------------------------------------------------- in words
@@ -141,7 +149,7 @@ def _totals(read: Reading) -> Totals:
         cookieless_views=read.traffic.cookieless,
         submissions=read.traffic.sum("submissions"),
         visitor_to_lead=_rate(stages["lead"], visitors),
-        time_to_lead_ms=time_to_lead(read.leads),
+        time_to_lead_ms=time_to_lead(read.waits, range(read.span.first, read.span.last + 1)),
         **{name: stages[stage] for stage, name in COUNTED.items()},
     )
 
@@ -167,13 +175,10 @@ class _Step(NamedTuple):
     date: str
     visitors: int
     sums: dict[str, int]
-    leads: list[Reach]
+    time_to_lead_ms: int | None
 
 
 def _steps(read: Reading) -> Iterator[_Step]:
-    by_day: dict[int, list[Reach]] = {}
-    for reach in read.leads:
-        by_day.setdefault(reach.day, []).append(reach)
     for number, first in enumerate(range(read.span.first, read.span.last + 1, read.span.step)):
         days = range(first, min(first + read.span.step, read.span.last + 1))
         counts = [read.traffic.days.get(day, NO_DAY) for day in days]
@@ -182,8 +187,8 @@ def _steps(read: Reading) -> Iterator[_Step]:
         }
         for name in ("sessions", "page_views", "submissions"):
             sums[name] = sum(getattr(count, name) for count in counts)
-        leads = [reach for day in days for reach in by_day.get(day, ())]
-        yield _Step(iso_day(first), read.traffic.steps.get(number, 0), sums, leads)
+        took = time_to_lead(read.waits, days)
+        yield _Step(iso_day(first), read.traffic.steps.get(number, 0), sums, took)
 
 
 def _trend(read: Reading) -> Trend:
@@ -196,7 +201,7 @@ def _trend(read: Reading) -> Trend:
         page_views=[step.sums["page_views"] for step in steps],
         submissions=[step.sums["submissions"] for step in steps],
         visitor_to_lead=[_rate(step.sums["leads"], step.visitors) for step in steps],
-        time_to_lead_ms=[time_to_lead(step.leads) for step in steps],
+        time_to_lead_ms=[step.time_to_lead_ms for step in steps],
         **{name: [step.sums[name] for step in steps] for name in COUNTED.values()},
     )
 

@@ -94,13 +94,17 @@ class PartRow(Shape, frozen=True, kw_only=True):
     it is asked for as `(none)`."""
 
     name: str
-    visitors: Annotated[int, Meta(description="Those whose first session of the span was here.")]
     sessions: int
+    new_visitors: Annotated[
+        int, Meta(description="Visitors whose first session of all was here, in the span.")
+    ]
     leads: Annotated[
         int,
         Meta(description="People who became leads in the span and whose first session was here."),
     ]
-    conversion: Annotated[float | None, Meta(description="Leads per visitor; null without any.")]
+    conversion: Annotated[
+        float | None, Meta(description="Leads per new visitor; null without any.")
+    ]
     submissions: Annotated[
         int | None, Meta(description="Forms sent; known for channels and landing pages.")
     ] = None

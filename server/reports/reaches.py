@@ -1,7 +1,7 @@
 """People who reached a stage in a span of days, each at the first time, with what brought them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from server.reports.spans import Span, bounds
 from server.storage.database import Reader
 
 LEAD = "lead"
+#: By day, how long it took (ms) each who became a lead then, from the first visit on.
+Waits = Mapping[int, Sequence[int]]
 #: The steps of the funnel, and what the figures call those who reached them.
 COUNTED = {LEAD: "leads", "mql": "mqls", "sql": "sqls", "customer": "customers"}
 #: A move `m` to a stage where its person never was before. The plus keeps SQLite to the person's
@@ -90,16 +92,40 @@ async def stage_cells(reader: Reader, site: Site, span: Span) -> Counter[tuple[s
     return Counter({(stage, day): int(count) for stage, day, count in rows})
 
 
+async def wait_cells(reader: Reader, site: Site, span: Span) -> Waits:
+    """How long it took the leads of each day, from the cells."""
+    rows = await reader.fetch(
+        "SELECT day, key, value FROM rollups WHERE site_id = $1 AND gen = $2"
+        " AND name = 'lead_after' AND day >= $3 AND day <= $4",
+        site.site_id,
+        site.generation,
+        span.first,
+        span.last,
+    )
+    found: dict[int, list[int]] = {}
+    for day, after, count in rows:
+        found.setdefault(day, []).extend([int(after)] * int(count))
+    return found
+
+
+def waits(found: Iterable[Reach]) -> Waits:
+    """The same from the people."""
+    by_day: dict[int, list[int]] = {}
+    for reach in found:
+        if reach.stage == LEAD and reach.after_ms is not None:
+            by_day.setdefault(reach.day, []).append(reach.after_ms)
+    return by_day
+
+
 def counted(found: Iterable[Reach]) -> Counter[tuple[str, int]]:
     """The same from the people."""
     return Counter((reach.stage, reach.day) for reach in found)
 
 
-def time_to_lead(found: Iterable[Reach]) -> int | None:
-    """The median of how long it took (ms), the lower of two in the middle; None without any."""
-    known = [
-        reach.after_ms for reach in found if reach.stage == LEAD and reach.after_ms is not None
-    ]
+def time_to_lead(found: Waits, days: Iterable[int]) -> int | None:
+    """The median of how long it took the leads of these days (ms), the lower of two in the middle;
+    None without any."""
+    known = [after for day in days for after in found.get(day, ())]
     return median_low(known) if known else None
 
 

@@ -95,12 +95,12 @@ async def from_cells(reader: Reader, site: Site, span: Span) -> Traffic:
 
 
 class Tally:
-    """Counts the names of one dimension as sessions are read. `again` are those of a visitor of
-    whom another was counted before."""
+    """Counts the names of one dimension as sessions are read. `new` are those that are a visitor's
+    first of all."""
 
     def __init__(self) -> None:
         self.sessions: Counter[str] = Counter()
-        self.again: Counter[str] = Counter()
+        self.new: Counter[str] = Counter()
         self.submissions: Counter[str] = Counter()
 
 
@@ -127,11 +127,10 @@ class Scan:
                 self._add(day, DayCounts(submissions=leads))
         if not visits:
             return
-        days, visitors, views, leads, _, *columns = zip(*visits, strict=True)
+        days, visitors, views, leads, _, before, *columns = zip(*visits, strict=True)
         # The last one to be put under a visitor is the first in order.
         places = dict(zip(reversed(visitors), range(len(visitors) - 1, -1, -1), strict=True))
         fresh = sorted(map(places.__getitem__, places.keys() - self._known))
-        again = sorted(set(range(len(visits))).difference(fresh))
         self._known |= places.keys()
         start = 0
         while start < len(days):
@@ -143,7 +142,7 @@ class Scan:
             sums = (end - start, sum(views[start:end]), sum(leads[start:end]))
             self._add(day, DayCounts(len(of_day), new, *sums))
             start = end
-        self._tally(columns, leads, again)
+        self._tally(columns, leads, [place for place, day in enumerate(before) if day < 0])
 
     def _add(self, day: int, more: DayCounts) -> None:
         known = self.days.get(day, NO_DAY)
@@ -157,12 +156,12 @@ class Scan:
         self.steps[number] = len(self._step[1])
 
     def _tally(
-        self, columns: Sequence[Sequence[str]], leads: Sequence[int], again: Sequence[int]
+        self, columns: Sequence[Sequence[str]], leads: Sequence[int], new: Sequence[int]
     ) -> None:
         sent = [place for place, count in enumerate(leads) if count]
         for (name, tally), values in zip(self.tallies.items(), columns, strict=True):
             tally.sessions.update(values)
-            tally.again.update(map(values.__getitem__, again))
+            tally.new.update(map(values.__getitem__, new))
             if name in SUBMITTED:
                 for place in sent:
                     tally.submissions[values[place]] += leads[place]
@@ -184,7 +183,8 @@ async def scan(
         chosen.narrow(where, "s")
         # In the order of the index: a visitor's first session of a day comes before the others.
         rows = await reader.fetch(
-            f"SELECT s.day, s.visitor_id, s.page_views, s.leads, s.alone{columns} FROM sessions s"
+            f"SELECT s.day, s.visitor_id, s.page_views, s.leads, s.alone, s.prev_day{columns}"
+            " FROM sessions s"
             f" WHERE {where} ORDER BY s.day, s.prev_day, s.session_id",
             *where.args,
         )

@@ -24,6 +24,10 @@ class SessionRow(NamedTuple):
     channel: str
     country: str
     company: str
+    device: str
+    browser: str
+    os: str
+    alone: int
 
 
 #: How a session is marked whose events were thinned; the second where consent was given in it.

@@ -175,7 +175,7 @@ async def test_filters_are_what_a_recount_says(months: World) -> None:
 
 
 def simple(rows: list[PartRow]) -> list[tuple[str, int, int, int]]:
-    return [(row.name, row.sessions, row.visitors, row.leads) for row in rows]
+    return [(row.name, row.sessions, row.new_visitors, row.leads) for row in rows]
 
 
 class Recount:
@@ -245,14 +245,12 @@ class Recount:
         }
 
     def parts(self, span: Span, filters: Filters, by: str) -> list[tuple[str, int, int, int]]:
-        known: set[int] = set()
         found: dict[str, list[int]] = {}
         for row in self.matching(span, filters):
             if row["visitor_id"] > 0 and not row["alone"]:
                 counts = found.setdefault(row[by], [0, 0, 0])
                 counts[0] += 1
-                counts[1] += row["visitor_id"] not in known
-                known.add(row["visitor_id"])
+                counts[1] += row["prev_day"] < 0
         for row in self.won(span, filters, "lead"):
             if row[by] in found:
                 found[row[by]][2] += 1

@@ -36,8 +36,8 @@ async def test_acme_in_numbers(world: World, known: Known) -> None:
     assert len(found.days) == 14
     assert found.previous is not None
     assert found.previous.visitors == 0
-    assert {row.name: row.visitors for row in found.landings}["/"] == 3
-    assert [(row.name, row.visitors) for row in found.devices] == [("desktop", 4)]
+    assert {row.name: row.new_visitors for row in found.landings}["/"] == 3
+    assert [(row.name, row.new_visitors) for row in found.devices] == [("desktop", 4)]
     assert [(step.stage, step.count, step.of_before) for step in found.funnel] == [
         ("visitor", 4, None),
         ("lead", 2, 0.5),

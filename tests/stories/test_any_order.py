@@ -85,7 +85,9 @@ async def known(world: World) -> dict[str, list[Any]]:
         "kind, subject_id, score, fit, engagement, first_seen, last_seen, sessions, page_views,"
         " source, channel, lead_source, last_source, signals",
     )
-    rollups = await world.rows("rollups", "name, day, key, value", "value <> 0 AND name <> 'stage'")
+    # A stage is reached when that was decided, which depends on what had arrived by then.
+    visits = "value <> 0 AND name NOT IN ('stage', 'lead_after') AND substr(name, 1, 4) <> 'won_'"
+    rollups = await world.rows("rollups", "name, day, key, value", visits)
     return {
         "sessions": sorted((keys.get(v, 0), who.get(p, "?"), *rest) for v, p, *rest in sessions),
         "subjects": sorted(

@@ -17,7 +17,7 @@ async def test_an_overview_with_everything(office: Office) -> None:
     )
     assert {row["name"] for row in found["channels"]} >= {"Direct", "Email"}
     assert set(found["sources"][0]) == {
-        *("name", "visitors", "sessions", "leads", "conversion", "submissions")
+        *("name", "sessions", "new_visitors", "leads", "conversion", "submissions")
     }
     assert found["compared"]["kind"] == "before"
     assert len(found["days"]) == len(found["trend"]["dates"]) == 28
