@@ -115,7 +115,7 @@ async def _read(reader: Reader, site: Site, span: Span, wanted: Chosen, *, named
     if wanted:
         found = await reaches(reader, site, span, wanted, tuple(COUNTED), names)
         read = await scan(reader, site, span, wanted, names)
-        tops = parts.tops_of(read.tallies, found) if named else {}
+        tops = parts.tops_of(read.tallies(), found) if named else {}
         return Reading(span, read.traffic(), counted(found), waits(found), tops)
     traffic = await from_cells(reader, site, span)
     cells = await stage_cells(reader, site, span)

@@ -37,7 +37,7 @@ async def parts(
     wanted = await chosen(reader, site, filters)
     key = paging.decode(sort, page.cursor, _TYPES)
     if wanted:
-        tally = (await scan(reader, site, span, wanted, (by,))).tallies[by]
+        tally = (await scan(reader, site, span, wanted, (by,))).tallies()[by]
         leads = leads_by(await reaches(reader, site, span, wanted, dimensions=(by,)), 0)
         found = ranked(tally, leads, by, key, page.limit + 1)
     else:

@@ -6,10 +6,9 @@ from statistics import median_low
 from typing import NamedTuple
 
 from server.model import STAGE_RANK, Site
-from server.project.sessions import Zone
 from server.reports.filters import Chosen
 from server.reports.paging import Where
-from server.reports.spans import Span, bounds
+from server.reports.spans import Span, bounds, day_of
 from server.storage.database import Reader
 
 LEAD = "lead"
@@ -70,11 +69,11 @@ async def reaches(
         *where.args,
     )
     words = {STAGE_RANK[stage]: stage for stage in stages}
-    zone = Zone(site.settings.zone)
+    day = day_of(site.settings.zone, span)
     return [
-        Reach(words[stage], zone.day(at), None, ())
+        Reach(words[stage], day(at), None, ())
         if start is None
-        else Reach(words[stage], zone.day(at), None if alone else max(0, at - start), tuple(names))
+        else Reach(words[stage], day(at), None if alone else max(0, at - start), tuple(names))
         for stage, at, start, alone, *names in rows
     ]
 

@@ -1,5 +1,7 @@
 """Spans of days in a site's zone, and what they are compared with. Pure."""
 
+from bisect import bisect_right
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -56,6 +58,13 @@ def today(zone: str, now: int) -> int:
 def bounds(zone: str, span: Span) -> tuple[int, int]:
     """The moments (ms) from which and before which the days of a span are."""
     return _midnight(zone, span.first), _midnight(zone, span.last + 1)
+
+
+def day_of(zone: str, span: Span) -> Callable[[int], int]:
+    """Tells of a moment (ms) in the span which day it is in: by the beginnings of the days, since
+    thousands of moments are asked about."""
+    starts = [_midnight(zone, day) for day in range(span.first, span.last + 1)]
+    return lambda at: span.first - 1 + bisect_right(starts, at)
 
 
 def _midnight(zone: str, day: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from server.project.sessions import Zone
 from server.reports.shapes import EPOCH_DAY
-from server.reports.spans import Span, bounds, compared
+from server.reports.spans import Span, bounds, compared, day_of
 
 
 def span(first: str, last: str) -> Span:
@@ -61,3 +61,14 @@ def test_a_day_is_between_its_bounds(zone: str) -> None:
         assert of.day(since) == of.day(until - 1) == day
         assert of.day(since - 1) == day - 1
         assert of.day(until) == day + 1
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "Africa/Cairo"])
+def test_moments_are_put_into_days_of_a_span(zone: str) -> None:
+    """As one by one, on every edge of two years."""
+    of, asked = Zone(zone), Span(20_000, 20_730)
+    day = day_of(zone, asked)
+    for number in range(asked.first, asked.last + 1):
+        since, until = bounds(zone, Span(number, number))
+        for at in (since, (since + until) // 2, until - 1):
+            assert day(at) == of.day(at) == number
