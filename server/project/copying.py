@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from server.model import DAY_MS
 from server.project.people import Part, read_parts
 from server.project.retention import SEALED_VIEWS
+from server.project.rollups import cells_of
 from server.project.rows import SESSION, counted
 from server.project.scoring import score
 from server.project.site_projector import SiteProjector
@@ -56,7 +57,7 @@ async def _copy(
     found = await rows.sessions(*scope, ids)
     for session in found:
         changes.put(derived.SESSIONS, session)
-        changes.rollups.update(counted(session))
+        changes.rollups.update(cells_of(counted(session)))
     for signal in await rows.signals(*scope, ids):
         changes.put(derived.SIGNALS, signal)
     return sorted({session[SESSION["visitor_id"]] for session in found} - {0})

@@ -12,7 +12,7 @@ from server.model import Flag, Kind, Site
 from server.project.judging import Judge
 from server.project.people import Part, Person, Population, part_of
 from server.project.registry import conflict_row
-from server.project.rollups import cells, change
+from server.project.rollups import cells_of, change, moved
 from server.project.rows import counted, followed, link_row, owner_of, session_row, signal_rows
 from server.project.scoring import Line, Receipt, basis_of, score
 from server.project.seen import Seen
@@ -144,12 +144,12 @@ class Fold:
         if old is not None and visitor.sessions:
             row = followed(old, self.zone.day(visitor.sessions[-1].start_at))
             self.changes.put(derived.SESSIONS, row)
-            self.changes.rollups.update(change(counted(old), counted(row)))
+            self.changes.rollups.update(moved(counted(old), counted(row)))
 
     def _take_back(self, written: Written) -> None:
         self._again.append(written)
         for session in written.sessions.values():
-            self.changes.rollups.update(change(counted(session), {}))
+            self.changes.rollups.update(change(cells_of(counted(session)), {}))
             person = self.people.persons.get(owner_of(session))
             if person is not None:
                 person.parts.pop(session[0], None)
@@ -268,10 +268,11 @@ class Fold:
         self.people.dirty.clear()
 
     def _put_session(self, session: Session) -> None:
-        now = cells(session, self.zone)
-        self.changes.rollups.update(change(session.written, now))
+        row = session_row(session, self.zone)
+        now = counted(row)
+        self.changes.rollups.update(moved(session.written, now))
         session.written = now
-        self.changes.put(derived.SESSIONS, session_row(session, self.zone))
+        self.changes.put(derived.SESSIONS, row)
         self._put_signals(session)
 
     def _put_signals(self, session: Session) -> None:

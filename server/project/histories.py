@@ -69,7 +69,7 @@ class Histories:
         ):
             hits.setdefault(session_id, ([], []))[pending].append(Hit(rule, seq, at, key))
         for session in sessions:
-            session.written = cells.get(session.session_id, {})
+            session.written = cells.get(session.session_id)
             met, left = hits.get(session.session_id, ([], []))
             session.told = (tuple(met), tuple(left))
 

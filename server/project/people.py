@@ -203,8 +203,8 @@ class Person:
             for moves in (self.told_moves, self.moves)
         ]
         changes.replace(derived.STAGES, *rows)
-        told = person_cells(reached(self.told_moves), self.told_first, zone)
-        changes.rollups.update(change(told, person_cells(reached(self.moves), first, zone)))
+        told = person_cells(reached(self.told_moves), self.told_first, zone.day)
+        changes.rollups.update(change(told, person_cells(reached(self.moves), first, zone.day)))
         self.told_moves, self.told_first = list(self.moves), first
 
     def erase(self, changes: Changes, zone: Zone) -> None:

@@ -7,75 +7,86 @@ day to day is counted: sessions, visitors on the day of their first session, and
 session of all, on the day they became leads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import sub
 from typing import NamedTuple, Protocol
 
 from server.model import STAGE_RANK, STAGES
-from server.project.sessions import Session, Zone
 
 Cell = tuple[str, int, str]  # name, day, key
 #: What sessions are counted by; each is the name of its cells and of the session's column.
 DIMENSIONS = ("source", "channel", "campaign", "landing", "country", "device", "browser", "os")
+_NEW = tuple(f"new_{name}" for name in DIMENSIONS)
 _LEAD = STAGE_RANK["lead"]
 
 
 class Counted(NamedTuple):
-    """What the rollups count of one session; `before` is the day of the session before, or -1."""
+    """What the rollups count of one session; `before` is the day of the session before, or -1.
 
+    What seldom changes while a session goes on comes first, the sums last.
+    """
+
+    visitor_id: int
     day: int
     before: int
-    page_views: int
-    engaged_ms: int
-    leads: int
-    channel: str
+    alone: int
     source: str
-    landing: str
+    channel: str
     campaign: str
+    landing: str
     country: str
     device: str
     browser: str
     os: str
-    alone: int = 0
+    page_views: int
+    engaged_ms: int
+    leads: int
 
 
-def cells(session: Session, zone: Zone) -> dict[Cell, int]:
+_SUMS = Counted._fields.index("page_views")
+_SAME, _NAMES = slice(0, _SUMS), slice(_SUMS - len(DIMENSIONS), _SUMS)
+
+
+def cells_of(counted: Counted) -> dict[Cell, int]:
     """The cells a session fills, on the day it started in the site's zone."""
-    counted = Counted(
-        zone.day(session.start_at),
-        day_before(session, zone),
-        session.page_views,
-        session.engaged_ms,
-        session.leads,
-        session.channel,
-        session.source,
-        session.landing,
-        session.campaign,
-        session.country,
-        session.device,
-        session.browser,
-        session.os,
-        int(session.alone),
-    )
-    return cells_of(counted, session.visitor_id)
-
-
-def cells_of(counted: Counted, visitor_id: int) -> dict[Cell, int]:
-    """The same from a row of the table, as it was written under whatever settings."""
-    day, leads = counted.day, counted.leads
-    if counted.alone or not visitor_id:  # a submission or a server's call alone is nobody's visit
-        return {("submissions", day, ""): leads} if leads else {}
-    found: dict[Cell, int] = {
-        ("sessions", day, str(counted.before)): 1,
-        ("page_views", day, ""): counted.page_views,
-        ("engaged_ms", day, ""): counted.engaged_ms,
-        ("submissions", day, ""): leads,
-        ("lead_channel", day, counted.channel): leads,
-        ("lead_landing", day, counted.landing): leads,
-    }
-    found |= {(name, day, getattr(counted, name)): 1 for name in DIMENSIONS}
+    found = _sums(counted, counted.page_views, counted.engaged_ms, counted.leads)
+    day = counted.day
+    if counted.alone or not counted.visitor_id:
+        return found
+    found["sessions", day, str(counted.before)] = 1
+    names = counted[_NAMES]
+    found |= {(name, day, key): 1 for name, key in zip(DIMENSIONS, names, strict=True)}
     if counted.before < 0:
-        found |= {(f"new_{name}", day, getattr(counted, name)): 1 for name in DIMENSIONS}
-    return {cell: value for cell, value in found.items() if value and (cell[2] or cell[1])}
+        found |= {(name, day, key): 1 for name, key in zip(_NEW, names, strict=True)}
+    return found
+
+
+def _sums(counted: Counted, page_views: int, engaged_ms: int, leads: int) -> dict[Cell, int]:
+    """The cells of a session that add up what happened in it, where they are not 0."""
+    day = counted.day
+    found: dict[Cell, int] = {}
+    if leads:
+        found["submissions", day, ""] = leads
+    if counted.alone or not counted.visitor_id:
+        return found  # a submission or a server's call alone is nobody's visit
+    if leads:
+        found["lead_channel", day, counted.channel] = leads
+        found["lead_landing", day, counted.landing] = leads
+    if page_views:
+        found["page_views", day, ""] = page_views
+    if engaged_ms:
+        found["engaged_ms", day, ""] = engaged_ms
+    return found
+
+
+def moved(old: Counted | None, new: Counted) -> dict[Cell, int]:
+    """−old +new of a session. Mostly it goes on as it was, and a few sums grow."""
+    if old is None:
+        return cells_of(new)
+    if old[_SAME] != new[_SAME]:
+        return change(cells_of(old), cells_of(new))
+    pages, engaged, leads = map(sub, new[_SUMS:], old[_SUMS:])
+    return _sums(new, pages, engaged, leads)
 
 
 class First(Protocol):
@@ -87,23 +98,20 @@ class First(Protocol):
     def alone(self) -> int: ...
 
 
-def person_cells(reached: Mapping[int, int], first: First | None, zone: Zone) -> dict[Cell, int]:
+def person_cells(
+    reached: Mapping[int, int], first: First | None, day_of: Callable[[int], int]
+) -> dict[Cell, int]:
     """The cells a person fills: the stages, each on the day (of the moment, ms) it was first
     reached, and of a lead what the first session was, and how long it took from there (ms)."""
-    found = {("stage", zone.day(at), STAGES[stage]): 1 for stage, at in reached.items()}
+    found = {("stage", day_of(at), STAGES[stage]): 1 for stage, at in reached.items()}
     at = reached.get(_LEAD)
     if at is None or first is None:
         return found
-    day = zone.day(at)
+    day = day_of(at)
     found |= {(f"won_{name}", day, getattr(first, name)): 1 for name in DIMENSIONS}
     if not first.alone:
         found["lead_after", day, str(max(0, at - first.start_at))] = 1
     return found
-
-
-def day_before(session: Session, zone: Zone) -> int:
-    """The day on which the visitor's session before this one started, -1 for a first session."""
-    return zone.day(session.prev_start) if session.prev_start >= 0 else -1
 
 
 def change(old: dict[Cell, int], new: dict[Cell, int]) -> dict[Cell, int]:

@@ -1,8 +1,9 @@
 """What a session, its signals and its links are in the tables, and what the rollups hold of it."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
-from server.project.rollups import Counted, cells_of, day_before
+from server.project.rollups import Counted
 from server.project.sessions import Session, Zone
 from server.project.signals import Hit
 from server.project.visitor import LinkRow
@@ -11,25 +12,8 @@ from server.storage.database import Row
 
 SESSION = {name: index for index, name in enumerate(derived.SESSIONS.columns[2:])}
 START, END = SESSION["start_at"], SESSION["end_at"]
-_COUNTED = tuple(
-    SESSION[name]
-    for name in (
-        "day",
-        "prev_day",
-        "page_views",
-        "engaged_ms",
-        "leads",
-        "channel",
-        "source",
-        "landing",
-        "campaign",
-        "country",
-        "device",
-        "browser",
-        "os",
-        "alone",
-    )
-)
+_COLUMN = {"before": "prev_day"}
+_counted = itemgetter(*(SESSION[_COLUMN.get(name, name)] for name in Counted._fields))
 
 
 def owner_of(session: Row) -> int:
@@ -38,10 +22,9 @@ def owner_of(session: Row) -> int:
     return owner
 
 
-def counted(session: Row) -> dict[tuple[str, int, str], int]:
+def counted(session: Row) -> Counted:
     """What the rollups hold of a session's row, under whatever settings it was written."""
-    row = Counted._make(session[index] for index in _COUNTED)
-    return cells_of(row, session[SESSION["visitor_id"]])
+    return Counted._make(_counted(session))
 
 
 def followed(session: Row, day: int) -> Row:
@@ -81,6 +64,11 @@ def session_row(session: Session, zone: Zone) -> Row:
         int(session.alone),
         0,
     )
+
+
+def day_before(session: Session, zone: Zone) -> int:
+    """The day on which the visitor's session before this one started, -1 for a first session."""
+    return zone.day(session.prev_start) if session.prev_start >= 0 else -1
 
 
 def signal_rows(session_id: int, told: Sequence[Sequence[Hit]]) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from server.model import DAY_MS, SESSION_GAP_MS, Kind
 from server.project.matching import NO_TOUCH, Touch
+from server.project.rollups import Counted
 from server.project.seen import Seen
 from server.project.signals import Fact, Hit, Matcher, SessionSignals
 
@@ -128,7 +129,7 @@ class Session:
         self.signals = SessionSignals()
         self.readings: dict[bytes, Reading] = {}
         self.submitted: set[tuple[str, Any]] = set()
-        self.written: dict[tuple[str, int, str], int] = {}  # what the rollups hold of it
+        self.written: Counted | None = None  # what the rollups hold of it
         self.told: tuple[tuple[Hit, ...], tuple[Hit, ...]] = ((), ())  # signals in the tables
 
     def take(self, seen: Seen, purpose: str, matcher: Matcher) -> tuple[Hit, ...]:

@@ -1,9 +1,12 @@
 """Daily figures: what a session adds, on which day."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.model import Kind
-from server.project.rollups import cells, change, day_before
+from server.project.rollups import DIMENSIONS, Counted, cells_of, change, moved
+from server.project.rows import counted, day_before, session_row
 from server.project.seen import Seen
 from server.project.sessions import Session, Zone
 
@@ -23,7 +26,7 @@ def test_a_visit_over_midnight_belongs_to_the_day_it_began() -> None:
     night = session(20_000 * DAY - HOUR // 6)
     back = session(20_000 * DAY + 9 * HOUR, night.start_at)
     assert day_before(back, zone) == 19_999
-    assert cells(back, zone)["sessions", 20_000, "19999"] == 1
+    assert cells_of(counted(session_row(back, zone)))["sessions", 20_000, "19999"] == 1
 
 
 @pytest.mark.parametrize(
@@ -47,9 +50,27 @@ def test_days_follow_the_zone_at_that_moment(zone: str, at: int, day: int) -> No
 def test_change_is_minus_old_plus_new() -> None:
     """What stays the same is not written."""
     zone = Zone("UTC")
-    before = cells(session(DAY), zone)
-    moved = cells(session(2 * DAY), zone)
-    assert change(before, before) == {}
-    delta = change(before, moved)
+    before = counted(session_row(session(DAY), zone))
+    after = counted(session_row(session(2 * DAY), zone))
+    assert moved(before, before) == {}
+    delta = moved(before, after)
     assert delta["sessions", 1, "-1"] == -1
     assert delta["sessions", 2, "-1"] == 1
+
+
+sessions = st.builds(
+    Counted,
+    visitor_id=st.integers(0, 1),
+    day=st.integers(1, 2),
+    before=st.sampled_from((-1, 0, 1)),
+    alone=st.integers(0, 1),
+    **{name: st.sampled_from(("", "a")) for name in DIMENSIONS},
+    **{name: st.integers(0, 2) for name in ("page_views", "engaged_ms", "leads")},
+)
+
+
+@given(sessions, sessions)
+def test_a_short_way_to_a_change_is_the_long_one(old: Counted, new: Counted) -> None:
+    """A session that goes on as it was changes its sums alone; by cells it comes to the same."""
+    assert moved(old, new) == change(cells_of(old), cells_of(new))
+    assert moved(None, new) == cells_of(new)
