@@ -9,7 +9,7 @@
   const words = JSON.parse(place.dataset.words);
   const suffix = place.dataset.suffix ? `?${place.dataset.suffix}` : "";
   const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: place.dataset.zone });
-  let waiting = [], paused = false, late = 0, seen = null;
+  let waiting = [], paused = false, late = 0, seen = null, stale = false;
 
   const link = (one) => (one.person ? `/people/${one.person}` : `/visitors/${one.visitor}`) + suffix;
   const called = (one) => one.name || `Visitor ${one.visitor.slice(1)}`;
@@ -116,10 +116,16 @@
     }
     tell();
   };
-  source.addEventListener("reset", () => {
-    list.replaceChildren();
+  source.addEventListener("reset", (event) => {
+    // A list that somebody reads stays as it is, unless somebody in it was erased.
+    if (paused && JSON.parse(event.data).why === "gap") {
+      late += waiting.length;
+      stale = true;
+    } else {
+      list.replaceChildren();
+      late = 0;
+    }
     waiting = [];
-    late = 0;
     tell();
   });
   source.addEventListener("now", (event) => {
@@ -133,6 +139,8 @@
   pause.addEventListener("click", () => {
     paused = !paused;
     if (!paused) {
+      if (stale) list.replaceChildren();
+      stale = false;
       show(waiting);
       waiting = [];
       late = 0;

@@ -6,7 +6,8 @@ last, makes each message once, and puts it into the queue of every listener.
 * Nothing twice and nothing left out: a listener joins at the feed's position; what lies between its
   own last number and that position it reads itself, what comes behind it is in its queue.
 * A gap of more than 1,000 entries is no news: `reset`, then the newest 100. The same after somebody
-  was erased, in place of whatever waited: a queue never shows who is forgotten.
+  was erased, in place of whatever waited: a queue never shows who is forgotten. Its data
+  says `why`: `gap` or `erased`.
 * A listener whose queue is full is let go; it comes back by itself and says where it was.
 """
 
@@ -152,7 +153,8 @@ async def news(
         return _messages(await report.events(reader, site, after, upto))
     newest = await report.newest(reader, site, upto)
     first = newest[0].seq - 1 if newest else upto
-    return [message(first, "reset", {}), *_messages(newest)]
+    why = "erased" if erased else "gap"
+    return [message(first, "reset", {"why": why}), *_messages(newest)]
 
 
 def _messages(found: Sequence[LiveEvent]) -> list[Message]:
@@ -219,7 +221,8 @@ class Live:
             upto = await report.position(reader, feed.site)
             if after is None or after > upto:
                 after = start
-            found = await news(reader, feed.site, after, start)
+            erased = await report.erased_between(reader, feed.site, after, start)
+            found = await news(reader, feed.site, after, start, erased)
             now = await report.on_site(reader, feed.site, self.state.clock())
         listener.seen = max(after, start)
         listener.first = [*found, message(listener.seen, "now", now)]

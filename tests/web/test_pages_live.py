@@ -148,6 +148,7 @@ async def test_after_a_long_absence_it_begins_anew(
         heard = await hearing
         assert [event for _, event, _ in heard] == ["reset", *[""] * 6]
         assert [seq for seq, _, _ in heard[1:]] == (await views(office))[-6:]
+        assert heard[0][2] == {"why": "gap"}
 
 
 @ONE_ENGINE
@@ -241,6 +242,12 @@ async def test_nobody_erased_is_shown_from_a_queue(office: Office) -> None:
     wire = b"".join(one.wire for one in heard)
     assert b"Zoe" not in wire
     assert b"/blog" in wire
+    assert b'{"why":"erased"}' in wire
+    # Whoever was away meanwhile may still show them, and is told so as well.
+    back = await state.live.join(state.sites.by_id[1], head - 1)
+    assert back.first[0].event == "reset"
+    assert b'{"why":"erased"}' in back.first[0].wire
+    state.live.leave(1, back)
     state.live.leave(1, listener)
     await state.live.close()
 

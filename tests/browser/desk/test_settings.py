@@ -46,6 +46,26 @@ def test_what_happens_shows_by_itself(desk: Desk) -> None:
     desk.check(page)
 
 
+def test_a_list_at_rest_forgets_who_is_erased(desk: Desk) -> None:
+    """Pausing keeps what is shown, but for somebody who is forgotten meanwhile."""
+    page = desk.go("/live")
+    expect(page.locator("#state")).to_contain_text("the moment it happens")
+    visit(desk, "una@brew.example", "Una Gone")
+    visit(desk, "kim@brew.example", "Kim Stays")
+    expect(page.locator("#events")).to_contain_text("Kim Stays")
+    page.get_by_role("button", name="Pause").click()
+    una = next(one for one in desk.api("/people?email=una@brew.example")["items"])
+    answer = httpx2.delete(
+        f"{desk.served.url}/api/v1/sites/1/people/{una['id']}",
+        headers={"Authorization": f"Bearer {desk.served.token}"},
+    )
+    assert answer.status_code == 200, answer.text
+    expect(page.locator("#events")).not_to_contain_text("Una Gone")
+    page.locator("#pause").click()
+    expect(page.locator("#events")).to_contain_text("Kim Stays")
+    desk.check(page)
+
+
 def test_an_invitation_by_its_link(desk: Desk, browser: Browser) -> None:
     """Made by an owner, opened by somebody else, who then sees what a viewer sees."""
     page = desk.go("/settings/members")
