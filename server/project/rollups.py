@@ -44,7 +44,7 @@ class Counted(NamedTuple):
 
 
 _SUMS = Counted._fields.index("page_views")
-_SAME, _NAMES = slice(0, _SUMS), slice(_SUMS - len(DIMENSIONS), _SUMS)
+_SAME = slice(0, _SUMS)
 
 
 def cells_of(counted: Counted) -> dict[Cell, int]:
@@ -54,7 +54,7 @@ def cells_of(counted: Counted) -> dict[Cell, int]:
     if counted.alone or not counted.visitor_id:
         return found
     found["sessions", day, str(counted.before)] = 1
-    names = counted[_NAMES]
+    names = counted[4:12]  # in the order of `DIMENSIONS`
     found |= {(name, day, key): 1 for name, key in zip(DIMENSIONS, names, strict=True)}
     if counted.before < 0:
         found |= {(name, day, key): 1 for name, key in zip(_NEW, names, strict=True)}
