@@ -236,7 +236,10 @@ class Handraise:
         self.folder.unlock()
 
     async def _watched(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """A background task that dies takes the process with it: no 2xx without a writer."""
+        """A background task that dies takes the process with it: no 2xx without a writer.
+
+        So does one that ends by itself while the program serves: none of them is ever done.
+        """
         try:
             await work()
         except asyncio.CancelledError:
@@ -246,6 +249,10 @@ class Handraise:
             self.state.ready = False
             self.on_death()
             raise
+        if self.state.ready:
+            log.error("the %s task has ended before its time", name)
+            self.state.ready = False
+            self.on_death()
 
     async def _flush_refusals(self) -> None:
         while True:

@@ -8,6 +8,7 @@ HandraiseError
 ├── Moved           308  a person that was merged into another
 ├── Conflict        409  the change contradicts what is stored
 ├── TooLarge        413  a body over its limit
+├── OtherCoding     415  a body packed otherwise than by gzip
 ├── Overloaded      503  try again after `retry_after` seconds
 ├── TooManyTries    429  wrong passwords: wait `retry_after` seconds
 ├── SchemaError          the database does not fit this program
@@ -69,6 +70,11 @@ class Conflict(HandraiseError):
 class TooLarge(HandraiseError):
     status = 413
     code = "too_large"
+
+
+class OtherCoding(HandraiseError):
+    status = 415
+    code = "coding"
 
 
 class Overloaded(HandraiseError):

@@ -62,9 +62,24 @@ class Metrics:
         self.long_turns = Counter(
             "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
         )
+        self._disk(registry)
         self._tell(registry)
 
+    def _disk(self, registry: CollectorRegistry) -> None:
+        self.storage_fault = Gauge(
+            "handraise_storage_fault", "1 while nothing can be stored", registry=registry
+        )
+        self.disk_free = Gauge(
+            "handraise_disk_free_bytes", "Free space of the data folder's disk", registry=registry
+        )
+
     def _tell(self, registry: CollectorRegistry) -> None:
+        self.cut = Counter(
+            "handraise_connections_cut",
+            "Connections refused or closed before their time, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self.told = Counter(
             "handraise_deliveries",
             "Attempts to tell a destination: delivered, failed, dead (given up), dropped",

@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo_port: int = 0
     disk_floor_mb: int = 256
     queue_events: int = 20_000
+    connections_per_address: int = 1_000
     readers: int = 3
     read_limit_ms: int = 1_000
     geo_database: str = ""
@@ -52,6 +53,7 @@ HELP: dict[str, str] = {
     "demo_port": "port of the demo site; 0 takes the next one after port",
     "disk_floor_mb": "below this much free disk new events are refused with 503",
     "queue_events": "events that may wait for the writer before 503",
+    "connections_per_address": "connections one address may hold; behind proxies: its requests",
     "readers": "read-only database connections",
     "read_limit_ms": "longest time one query of a page or the API may take",
     "geo_database": "path of an MMDB file for country and company by IP (extra `geo`)",
@@ -111,6 +113,8 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         raise BadRequest(f"a setting does not fit: {error}") from error
     if not 0 <= settings.port <= 65_535 or not 0 <= settings.demo_port <= 65_535:
         raise BadRequest("a port lies between 0 and 65535")
+    if settings.connections_per_address < 1:
+        raise BadRequest("HANDRAISE_CONNECTIONS_PER_ADDRESS is at least 1")
     _check_mail(settings)
     return settings
 

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,10 +47,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(
             f"PostgreSQL tests skipped: {len(reasons)} ({reason})", red=True
         )
-    for report in skipped:
-        if NOT_RUN in str(report.longrepr):
-            reason = str(report.longrepr).split(NOT_RUN)[1].strip("')\n ")
-            terminalreporter.write_line(f"{NOT_RUN}{reason}", red=True)
+    told = [str(report.longrepr) for report in skipped if NOT_RUN in str(report.longrepr)]
+    for reason, count in Counter(one.split(NOT_RUN)[1].strip("')\n ") for one in told).items():
+        terminalreporter.write_line(f"{NOT_RUN}{reason} ({count})", red=True)
 
 
 @pytest.fixture(autouse=True)

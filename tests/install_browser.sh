@@ -1,6 +1,28 @@
 #!/bin/sh
-# Finds a Chromium for the browser tests, or installs one; where neither works, says so loudly.
+# Finds a Chromium and a Firefox for the browser tests, or installs them; where neither works, says
+# so loudly. Without Firefox the tests of every engine run in Chromium alone.
 set -u
+install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+  { apt-get install -y -q "$1" || { apt-get update -q && apt-get install -y -q "$1"; }; } >/dev/null 2>&1
+}
+found_firefox() {
+  for name in "${FIREFOX:-}" firefox-esr firefox; do
+    if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then return 0; fi
+  done
+  return 1
+}
+if ! found_firefox; then
+  echo "no Firefox found: installing one for the browser tests"
+  install firefox-esr
+  found_firefox || cat >&2 <<'TEXT'
+================================================================================
+ NO FIREFOX: the tests of every engine run in Chromium alone, the rest is skipped.
+ Install Firefox (Debian: sudo apt-get install firefox-esr), or name one:
+ FIREFOX=/path/to/firefox make test
+================================================================================
+TEXT
+fi
 found() {
   for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; do
     if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then return 0; fi
@@ -9,10 +31,8 @@ found() {
 }
 found && exit 0
 echo "no Chromium found: installing one for the browser tests"
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  { apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; } >/dev/null 2>&1
-  found && exit 0
-fi
+install chromium
+found && exit 0
 .venv/bin/python -m playwright install chromium >/dev/null 2>&1
 found && exit 0
 cat >&2 <<'TEXT'

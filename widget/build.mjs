@@ -1,6 +1,7 @@
 // Builds the widget into server/static/widget. The output is committed, so that running the server
 // needs no Node; `make check` builds again and fails if the files differ.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { minify } from 'terser';
@@ -13,8 +14,9 @@ const { version } = JSON.parse(await readFile(new URL('package.json', here), 'ut
  * In which order one-letter names are given out in each build, the most used name first. Found by
  * trial: of some thousand orders the one that brotli makes the least of, 1 % less than usual.
  */
-const FULL = 'eynIgiwbjmLPAlKvVzRBrMkdcZutaofxpGqJDYFSNQsUTHXOhCEW_';
-const SMALL = 'eynChiqbjdJIwOTpAXkrPMGHYutDlxZaVFRzvLoSQBscfgKUWEN_m';
+const FULL = 'AHMWNZTtKhaXu_PiJcEqVvnkdIopOgzBwjrsQFGCmyUxYbefDRlLS';
+const SMALL = 'tuvbVyirfjIERW_ASJgUcMDCOdKpsmGeHnXNQloZwPBkhYLaTzFqx';
+const OPTIONAL = 'eynIgiwbjmLPAlKvVzRBrMkdcZutaofxpGqJDYFSNQsUTHXOhCEW_';
 
 /** @param {string} letters */
 const namesOf = (letters) => (/** @type {number} */ place) => {
@@ -25,24 +27,20 @@ const namesOf = (letters) => (/** @type {number} */ place) => {
 };
 
 /**
- * Everything stands in one function: its argument, the `{}` at the end of the file, is where the
- * server writes a site's settings. The outer `try` keeps a broken start off the host page.
- * @param {string} name
- * @param {boolean} options whether to build in what only some sites configure
+ * One entry point with all it imports, as small as it gets.
+ * @param {string} entry
+ * @param {object} define
+ * @param {string} letters
  */
-async function write(name, options) {
+async function compile(entry, define, letters) {
   const { outputFiles } = await build({
     absWorkingDir: here.pathname,
-    entryPoints: ['src/main.js'],
+    entryPoints: [entry],
     bundle: true,
     format: 'esm',
     target: 'es2021',
     charset: 'utf8',
-    define: {
-      SETTINGS: '$',
-      BUILD: JSON.stringify(version.split('.')[0]),
-      OPTIONS: String(options),
-    },
+    define,
     minifySyntax: true,
     write: false,
   });
@@ -57,13 +55,41 @@ async function write(name, options) {
       sequences: false,
       unsafe_arrows: true,
     },
-    mangle: { nth_identifier: { get: namesOf(options ? FULL : SMALL) } },
+    mangle: { nth_identifier: { get: namesOf(letters) } },
   });
-  const text = `($=>{try{${code}}catch{}})({});\n`;
+  return code;
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+async function write(name, text) {
   await writeFile(new URL(name, there), text);
   console.log(`${name}: ${text.length} bytes, ${brotliCompressSync(text).length} with brotli`);
 }
 
+/**
+ * Everything stands in one function: its argument, the `{}` at the end of the file, is where the
+ * server writes a site's settings. The outer `try` keeps a broken start off the host page.
+ * @param {boolean} options whether to build in what only some sites configure
+ */
+async function core(options) {
+  const define = {
+    SETTINGS: '$',
+    BUILD: JSON.stringify(version.split('.')[0]),
+    OPTIONS: String(options),
+    CHUNK: JSON.stringify(CHUNK),
+  };
+  const code = await compile('src/main.js', define, options ? FULL : SMALL);
+  return `($=>{try{${code}}catch{}})({});\n`;
+}
+
 await mkdir(there, { recursive: true });
-await write('h.js', true);
-await write('default.js', false);
+const optional = (await compile('src/optional/main.js', {}, OPTIONAL)) + '\n';
+/** The name under which the server serves the optional part for ever: it changes with the text. */
+const CHUNK = `c.${createHash('sha256').update(optional).digest('hex').slice(0, 12)}.js`;
+await write('c.js', optional);
+await write('h.js', await core(true));
+await write('default.js', await core(false));
+await copyFile(new URL('handraise.d.ts', here), new URL('handraise.d.ts', there));

@@ -13,6 +13,7 @@ from server.cli.checks import run_checks
 from server.cli.console import json_option, run, show
 from server.errors import HandraiseError
 from server.settings import Settings
+from server.storage.ledger import sync_folder
 from server.storage.migrate import migrate as apply_migrations
 
 
@@ -46,8 +47,24 @@ def backup(settings: Settings, file: Path) -> None:
     folder = Folder(settings.data)
     if not settings.database and not folder.database.exists():
         raise click.ClickException(f"there is no database in {folder.path}")
-    run(make_database(settings, folder).backup(str(file)))
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.unlink(missing_ok=True)  # of a backup that was killed
+        run(make_database(settings, folder).backup(str(part)))
+        _sync(part)
+        part.rename(file)  # a file of this name is a whole backup, whatever happens on the way
+        sync_folder(file.absolute().parent)
+    except (OSError, sqlite3.Error) as error:
+        raise click.ClickException(f"{file} cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 @click.command()
@@ -55,6 +72,11 @@ def backup(settings: Settings, file: Path) -> None:
 @click.pass_obj
 def restore(settings: Settings, file: Path) -> None:
     """Put a backup in place of the database; the server must be stopped."""
+    if settings.database:
+        raise click.ClickException(
+            "the database is PostgreSQL's: put a dump back with pg_restore, or take"
+            " HANDRAISE_DATABASE away to restore a file of SQLite"
+        )
     folder = Folder(settings.data)
     try:
         folder.lock()
@@ -67,10 +89,10 @@ def restore(settings: Settings, file: Path) -> None:
         fresh = folder.path / "handraise.db.restoring"
         shutil.copyfile(file, fresh)
         fresh.chmod(0o600)
-        with fresh.open("rb") as handle:
-            os.fsync(handle.fileno())
+        _sync(fresh)
         moved = _set_aside(folder)
         fresh.replace(folder.database)
+        sync_folder(folder.path)
     finally:
         folder.unlock()
     kept = f"; the database before is kept as {moved.name}" if moved else ""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from server.app import Folder, sqlite_warning
+from server.cli import open_files
 from server.cli.client import answers, call, connected
 from server.errors import HandraiseError
 from server.settings import HELP, PREFIX, Settings
@@ -24,7 +25,7 @@ class Check(NamedTuple):
 async def run_checks(settings: Settings) -> list[Check]:
     """All checks, in the order a person would want them."""
     folder = Folder(settings.data)
-    found = [_sqlite(), _folder(folder), _room(settings, folder)]
+    found = [_sqlite(), _folder(folder), _room(settings, folder), _files()]
     if not settings.database:
         found.append(_file(folder))
     found.append(
@@ -59,6 +60,12 @@ def _room(settings: Settings, folder: Folder) -> Check:
     if free <= settings.disk_floor_mb:
         return Check("✗", "disk", f"{free} MB free; new events are refused, make room")
     return Check("✓", "disk", f"{free:,} MB free, floor {settings.disk_floor_mb} MB")
+
+
+def _files() -> Check:
+    files = open_files.raise_limit()
+    warning = open_files.too_few(files)
+    return Check("!" if warning else "✓", "open files", warning or f"{files:,} allowed")
 
 
 def _file(folder: Folder) -> Check:

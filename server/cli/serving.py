@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 
 from server import __version__
 from server.app import Handraise, sqlite_warning
+from server.cli import open_files
 from server.cli.client import Operator
 from server.cli.first_run import FirstRun, first_run
 from server.demo.site import demo_site
@@ -25,6 +27,8 @@ from server.errors import HandraiseError
 from server.ingest.emails import company_domain, domain_class, normalise_email, normalise_phone
 from server.ingest.referrers import source_of
 from server.settings import Settings
+from server.web.connections import Gate, Limits
+from server.web.crowd import Crowd
 from server.web.state import State
 
 KEEP_ALIVE_S = 5
@@ -66,18 +70,39 @@ def listen_operator(path: Path) -> socket.socket:
     return unix
 
 
-def http_server(app: ASGIApp) -> Quiet:
+def http_server(app: ASGIApp, gate: Gate | None = None) -> Quiet:
+    """A server of an app. `gate` limits what its connections may take; the usual ones if None."""
     config = uvicorn.Config(
         app,
+        http=(gate or Gate(Limits())).protocol(),
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        h11_max_incomplete_event_size=32_768,
     )
     return Quiet(config)
+
+
+def guarded_server(app: Handraise, files: int) -> Quiet:
+    """The server for everybody: its gate fits the settings and the number of open files."""
+    settings, cut = app.settings, app.state.metrics.cut
+    most = settings.connections_per_address
+    limits = Limits(
+        connections=open_files.connections_for(files, Limits().connections),
+        per_address=most,
+        proxies=settings.trusted_proxies,
+    )
+
+    def count(reason: str) -> None:
+        cut.labels(reason).inc()
+
+    asgi: ASGIApp = app.asgi
+    if settings.trusted_proxies:
+        asgi = Crowd(asgi, settings.trusted_proxies, settings.client_ip_header, most, count)
+    return http_server(asgi, Gate(limits, count))
 
 
 def address_of(listener: socket.socket) -> str:
@@ -158,7 +183,8 @@ async def _run(
 ) -> None:
     """Serve the app, its operators and the demo site until `stop` is set."""
     state, listener = app.state, sockets[0]
-    servers = [http_server(app.asgi), http_server(Operator(app.asgi))]
+    files = open_files.raise_limit()
+    servers = [guarded_server(app, files), http_server(Operator(app.asgi))]
     demo_url = ""
     if demo:
         demo_socket = _demo_socket(app.settings, listener)
@@ -169,7 +195,9 @@ async def _run(
         asyncio.create_task(server.serve(sockets=[one]))
         for server, one in zip(servers, sockets, strict=True)
     ]
-    _greet(state, found, demo_url)
+    for task in running:
+        task.add_done_callback(partial(_missed, app, stop))
+    _greet(state, found, demo_url, open_files.too_few(files))
     await stop.wait()
     state.ready = False
     await state.live.close()
@@ -182,6 +210,16 @@ async def _run(
     await asyncio.gather(*done, *late, return_exceptions=True)
 
 
+def _missed(app: Handraise, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """A listening server that ends by itself takes the process with it, as other tasks do."""
+    if stop.is_set():
+        return
+    error = None if task.cancelled() else task.exception()
+    logging.getLogger("handraise").error("a listening server has ended", exc_info=error)
+    app.state.ready = False
+    app.on_death()
+
+
 def _demo_socket(settings: Settings, listener: socket.socket) -> socket.socket:
     """The port after ours, or any free one: the demo site is another origin, as real sites are."""
     port = settings.demo_port or listener.getsockname()[1] + 1
@@ -191,7 +229,7 @@ def _demo_socket(settings: Settings, listener: socket.socket) -> socket.socket:
         return listen(settings.host, 0)
 
 
-def _greet(state: State, found: FirstRun, demo_url: str) -> None:
+def _greet(state: State, found: FirstRun, demo_url: str, warning: str) -> None:
     """What a person needs to see first, and nothing else."""
     database = state.database
     note = f" {sqlite_warning()}" if database.engine == "sqlite" else ""
@@ -212,6 +250,8 @@ def _greet(state: State, found: FirstRun, demo_url: str) -> None:
         f"    {found.snippet}",
         "  the first event shows under `handraise people` and on the page above within a second",
     ]
+    if warning:
+        lines.append(f"  note           {warning}")
     click.echo("\n".join(lines))
 
 
@@ -236,4 +276,5 @@ def set_up_log(settings: Settings) -> None:
     plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if settings.log_format == "json" else plain)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What a stranger sends is counted, not logged: a line for each bad request would fill the disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)

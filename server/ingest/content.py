@@ -183,14 +183,19 @@ def _form_confirm(data: dict[str, Any], site: Site, now: int) -> Content:
 
 
 def _click(data: dict[str, Any], site: Site, now: int) -> Content:
-    """Where a link led; the address behind mailto: and tel: is nobody's business."""
-    del site, now
+    """Where a link led; of mailto: and tel: the address only if the owner wants it."""
+    del now
     href = _text(data.get("href"), limits.URL)
     page = read_url(href)
     scheme = href.partition(":")[0].lower()
+    text = _text(data.get("text"))
+    direct = ""
+    if scheme in {"mailto", "tel"}:
+        whole = site.settings.widget.get("addresses")
+        direct, text = (href.partition("?")[0], text) if whole else (f"{scheme}:", "")
     shape = {
-        "href": page.url if page else (f"{scheme}:" if scheme in {"mailto", "tel"} else ""),
-        "text": _text(data.get("text")),
+        "href": page.url if page else direct,
+        "text": text,
         "name": _text(data.get("name")),
     }
     return Content(data=_json(shape))

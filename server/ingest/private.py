@@ -7,6 +7,7 @@ linear in its text, and every test of a value searches, so a piece of a harmless
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import accumulate
 from urllib.parse import unquote_plus
 
 MASK = "[masked]"
@@ -162,25 +163,42 @@ def is_private_text(text: str) -> bool:
 
 
 def _luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (1 + place % 2)
-        total += number - 9 if number > 9 else number
-    return total % 10 == 0
+    return _card_sums(digits)[len(digits) % 2][-1] % 10 == 0
+
+
+def _card_sums(digits: str) -> tuple[list[int], list[int]]:
+    """Running sums of the digits, every second one doubled: the first list doubles those at even
+    places, the second those at odd ones. The digits from `a` to before `b` make a card number if
+    `sums[b % 2][b] - sums[b % 2][a]` ends in 0."""
+    odd, even = [0], [0]
+    for place, digit in enumerate(digits):
+        number = int(digit)
+        twice = number * 2 - 9 if number > 4 else number * 2
+        odd.append(odd[-1] + (twice if place % 2 else number))
+        even.append(even[-1] + (number if place % 2 else twice))
+    return even, odd
 
 
 def _mask_run(match: re.Match[str]) -> str:
     """Mask every stretch of whole groups that makes a valid card number of 13 to 19 digits."""
     parts = re.split(r"(\D)", match[0])  # groups of digits at the even places
-    start = 0
-    while start < len(parts):
-        for end in range(min(len(parts), start + 37), start, -2):
-            digits = "".join(parts[start:end:2])
-            if 13 <= len(digits) <= 19 and _luhn(digits):
-                parts[start:end] = [MASK]
+    groups = parts[::2]
+    starts = [0, *accumulate(len(group) for group in groups)]
+    sums = _card_sums("".join(groups))
+    out: list[str] = []
+    first = 0
+    while first < len(groups):
+        after, begin = 0, starts[first]
+        for last in range(first, len(groups)):
+            end = starts[last + 1]
+            if end - begin > 19:
                 break
-        start += 2
-    return "".join(parts)
+            if end - begin >= 13 and (sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0:
+                after = last + 1  # the longest one counts
+        out.append(MASK if after else groups[first])
+        first = after or first + 1
+        out += parts[first * 2 - 1 : first * 2]  # what separated it from the next
+    return "".join(out)
 
 
 def mask_cards(text: str) -> str:

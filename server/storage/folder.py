@@ -87,14 +87,25 @@ class Folder:
         return make_key(path)
 
     def room(self, floor_mb: int) -> Callable[[], bool]:
-        """Whether the disk is above its floor, asked of the system once a second at most."""
+        """Whether the disk is above its floor, asked of the system once a second at most.
+
+        A disk that does not answer has no room.
+        """
         checked, enough = 0.0, True
 
         def has_room() -> bool:
             nonlocal checked, enough
             if time.monotonic() - checked > ROOM_CHECK_S:
                 checked = time.monotonic()
-                enough = shutil.disk_usage(self.path).free > floor_mb * 1_000_000
+                enough = free_bytes(self.path) > floor_mb * 1_000_000
             return enough
 
         return has_room
+
+
+def free_bytes(path: Path) -> int:
+    """Free space of the disk that holds a folder; 0 where it does not answer."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return 0

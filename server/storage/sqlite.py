@@ -7,13 +7,11 @@ commit that returned is on the disk.
 
 import asyncio
 import os
-import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,20 +19,9 @@ import aiosqlite
 
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
+from server.storage.sqlite_faults import is_busy, is_fault, numbered
 from server.storage.sqlite_pages import Pages
 
-#: Where the fault lies with the disk or another process, not with the statement.
-STORAGE_FAULTS = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
 PAGE_CACHE_KB = 16_000
 #: 10 MB of log: whoever waits for a checkpoint waits 10 ms, so it should be fewer than one in 100.
 CHECKPOINT_PAGES = 2_500
@@ -50,12 +37,6 @@ LOOP_S = 0.005
 READ_LIMIT_S = 1.0
 
 
-@lru_cache(maxsize=1024)
-def numbered(sql: str) -> str:
-    """`$1` → `?1`: SQLite would take `$1` for a name."""
-    return re.sub(r"\$(\d+)", r"?\1", sql)
-
-
 def adapt_nothing() -> None:
     """Have `sqlite3` take byte strings and None as they are.
 
@@ -68,14 +49,6 @@ def adapt_nothing() -> None:
 
 #: Yields between statements whether what comes next may have to wait.
 Steps = Generator[bool, None, None]
-
-
-def _busy(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
-
-
-def _fault(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAULTS
 
 
 class SqliteWriter:
@@ -104,6 +77,7 @@ class SqliteWriter:
             "busy_timeout=0",  # `_begin` waits elsewhere
         ):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
+        self._stuck = False  # the log could not be written back: first that, then events again
         self._bound_at = 0.0  # not before may a turn wait for readers
         self._bound_again_s = BOUND_AGAIN_S
 
@@ -118,6 +92,9 @@ class SqliteWriter:
         Yields whether what comes next may have to wait.
         """
         try:
+            if self._stuck:
+                yield True
+                self._checkpoint()
             yield from self._begin()
             for maker in scripts:
                 outcomes.append((yield from self._run(maker)))
@@ -145,7 +122,7 @@ class SqliteWriter:
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if not _busy(error):
+            if not is_busy(error):
                 raise
             yield True
             self.connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
@@ -182,7 +159,7 @@ class SqliteWriter:
             try:
                 answer = self._execute(query)
             except sqlite3.Error as error:
-                if _fault(error):
+                if is_fault(error):
                     raise
                 fault = DataError(str(error))
             except (OverflowError, UnicodeError, ValueError) as error:
@@ -202,16 +179,30 @@ class SqliteWriter:
                 return
         except OSError:
             return
-        busy = 1
+        busy = True
         self.connection.execute(f"PRAGMA busy_timeout={WAIT_FOR_READERS_MS}")
-        with suppress(sqlite3.Error):
-            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with suppress(sqlite3.Error):  # what was committed stays so; the next turn tells
+            busy = self._checkpoint()
         self.connection.execute("PRAGMA busy_timeout=0")
         if busy:
             self._bound_at = time.monotonic() + self._bound_again_s
             self._bound_again_s = min(2 * self._bound_again_s, BOUND_AGAIN_MOST_S)
         else:
             self._bound_again_s = BOUND_AGAIN_S
+
+    def _checkpoint(self) -> bool:
+        """Write the log back and empty it; whether somebody reads it still.
+
+        Where the disk refuses, the log would grow unseen while events are taken: turns end with the
+        same error until it is written back.
+        """
+        try:
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            self._stuck = is_fault(error) and not is_busy(error)
+            raise
+        self._stuck = False
+        return bool(busy)
 
     def scrub(self, first: int) -> int:
         """Clear what deleted rows left in some pages, from number `first` on; the page to go on
@@ -268,7 +259,7 @@ class SqliteReader:
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
                 raise Overloaded(f"a query took longer than {self.limit_s:g} s") from error
-            if _fault(error):
+            if is_fault(error):
                 raise Overloaded(f"the database cannot be read: {error}") from error
             raise
         except asyncio.CancelledError:

@@ -73,6 +73,8 @@ class Writer:
         self._since = 0.0  # when the oldest unanswered request came
         self._wake = asyncio.Event()
         self._closing = False
+        #: Why the last turn stored nothing, as a sentence; empty once one was stored again.
+        self.fault = ""
 
     @property
     def busy(self) -> bool:
@@ -91,7 +93,7 @@ class Writer:
 
         Raises `Overloaded` when the queue is full or too old, or the disk is below its floor.
         """
-        self._admit(len(events))
+        self.admit(len(events))
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         if not self._appends:
             self._since = self.monotonic()
@@ -112,7 +114,8 @@ class Writer:
         self._wake.set()
         return await future
 
-    def _admit(self, count: int) -> None:
+    def admit(self, count: int = 1) -> None:
+        """Whether so many events would be taken now: raises `Overloaded` if not."""
         if self._closing:
             raise Overloaded("the server is shutting down")
         if self._queued + count > self.queue_events:
@@ -174,8 +177,10 @@ class Writer:
         started = self.monotonic()
         try:
             outcomes = await self.database.turn(makers)
+            self._failed("")
         except Overloaded as error:
             outcomes = [Outcome(None, error)] * len(makers)
+            self._failed(error.detail)
         except BaseException:
             self._appends[:0], self._commands[:0] = taken, commands  # `serve` refuses them
             raise
@@ -183,6 +188,10 @@ class Writer:
             self._queued -= count
         self._measure(count, self.monotonic() - started)
         self._answer(groups, commands, outcomes)
+
+    def _failed(self, why: str) -> None:
+        self.fault = why
+        self.metrics.storage_fault.set(bool(why))
 
     def _append(self, site_id: int, group: Sequence[_Waiting]) -> ScriptMaker:
         events = [event for waiting in group for event in waiting.events]

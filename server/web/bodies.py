@@ -65,6 +65,18 @@ class WidgetOptions(Body, frozen=True, kw_only=True):
     frames: bool = False
     exclude: Annotated[tuple[Word, ...], Meta(max_length=200)] = ()
     forms: dict[Word, WidgetForm] = {}
+    links: Annotated[bool, Meta(description="Record clicks on links to other sites.")] = False
+    downloads: Annotated[bool, Meta(description="Record clicks on links to files.")] = False
+    marks: Annotated[bool, Meta(description="Record clicks in what has `data-hr-event`.")] = False
+    addresses: Annotated[
+        bool, Meta(description="With `links`: keep the address of mailto: and tel: links.")
+    ] = False
+    handover: Annotated[
+        bool, Meta(description="Links to the site's own hosts take the visitor along.")
+    ] = False
+    tcf: Annotated[
+        bool, Meta(description="Ask the page's consent manager (IAB TCF 2) for purpose 1.")
+    ] = False
 
 
 class SettingsChange(Body, frozen=True, kw_only=True):

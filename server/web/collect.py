@@ -8,14 +8,16 @@ from collections.abc import Mapping
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.errors import BadRequest, HandraiseError, Overloaded, Refusal, TooLarge
+from server.errors import BadRequest, HandraiseError, OtherCoding, Overloaded, Refusal, TooLarge
 from server.ingest import limits
 from server.ingest.payload import Envelope, decode, inflate
 from server.ingest.pipeline import Arrival, Reading, read_batch
 from server.model import Class, Door, Event, Flag, Kind, Site
-from server.web.address import client_address
+from server.web.address import address_in
 from server.web.deadlines import Deadlines
 from server.web.problems import problem_body
+from server.web.returning import HEADERS as BY_RETURNING
+from server.web.returning import NOBODY, Return, recognise
 from server.web.state import State
 
 CORS = [
@@ -33,17 +35,20 @@ PREFLIGHT = [
 ]
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
+SEEN = ("user-agent", "origin", "referer", "sec-gpc", *BY_RETURNING)
 #: What `POST /e` looks at; the others of a browser's many headers are not worth their decoding.
-LOOKED_AT = {name.encode(): name for name in ("user-agent", "origin", "referer", "sec-gpc")}
+LOOKED_AT = {name.encode(): name for name in SEEN}
+CODINGS = frozenset({b"", b"gzip", b"x-gzip", b"identity"})
 BAD_TOKEN = int(Flag.BAD_TOKEN)
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a batch came to; `dropped` is (event id, reason)."""
+    """What a batch came to; `dropped` is (event id, reason), `visitor` who the script now is."""
 
     accepted: int
     duplicates: int
     dropped: list[tuple[str, Refusal]]
+    visitor: str = ""
 
     def body(self) -> bytes:
         shape = {
@@ -51,7 +56,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
             "duplicates": self.duplicates,
             "dropped": [{"id": name, "reason": str(reason)} for name, reason in self.dropped],
         }
-        return msgspec.json.encode(shape)
+        return msgspec.json.encode(shape | {"v": self.visitor} if self.visitor else shape)
 
 
 async def read_body(receive: Receive, limit: int, deadlines: Deadlines | None = None) -> bytes:
@@ -72,6 +77,18 @@ async def read_body(receive: Receive, limit: int, deadlines: Deadlines | None = 
                 parts.append(body)
     except TimeoutError as error:
         raise BadRequest("the body took too long to arrive", code="too_slow") from error
+
+
+def unpacked(body: bytes, scope: Scope) -> tuple[Envelope, list[tuple[str, Refusal]]]:
+    """The batch, unpacked and decoded. Raises `BadRequest` and `TooLarge`, and `OtherCoding` where
+    it cannot be read because it is packed otherwise than by gzip."""
+    try:
+        return decode(inflate(body))
+    except BadRequest as error:
+        codings = b",".join(v for name, v in scope["headers"] if name == b"content-encoding")
+        if codings.strip().lower() in CODINGS:
+            raise
+        raise OtherCoding("pack the body by gzip, once, or send it as it is") from error
 
 
 def _bounded(size: int, limit: int) -> None:
@@ -150,7 +167,9 @@ def arrival_of(
     if state.settings.geo_database:
         settings = state.settings
         peer = (scope.get("client") or ("",))[0]
-        address = client_address(peer, headers, settings.trusted_proxies, settings.client_ip_header)
+        address = address_in(
+            scope["headers"], peer, settings.trusted_proxies, settings.client_ip_header
+        )
     return Arrival(
         received=state.clock(),
         door=door,
@@ -187,10 +206,12 @@ class Collect:
         state = self.state
         try:
             body = await read_body(receive, limits.BODY_BYTES, self.deadlines)
-            wire, unread = decode(inflate(body))
+            state.writer.admit()  # what would be refused is not worth its reading
+            wire, unread = unpacked(body, scope)
             site = state.sites.by_key.get(wire.k)
-            headers = header_map if state.settings.geo_database else few_headers
-            arrival = arrival_of(state, scope, headers(scope))
+            headers = few_headers(scope)
+            arrival = arrival_of(state, scope, headers)
+            back = recognise(site, wire, headers, state.marks, arrival.received)
             reading = read_batch(site, arrival, wire, state.tools)
             reading.refused.extend(unread)
             answer = await store(state, site, arrival, reading)
@@ -199,13 +220,16 @@ class Collect:
                 state.metrics.overloaded.inc()
             await _problem(send, error, error.status)
             return
-        start, end = STORED_ONE if answer == ONE else _accepted(answer)
+        start, end = STORED_ONE if answer == ONE and back is NOBODY else _accepted(answer, back)
         await send(start)
         await send(end)
 
 
-def _accepted(answer: Answer) -> tuple[Message, Message]:
+def _accepted(answer: Answer, back: Return = NOBODY) -> tuple[Message, Message]:
+    answer = msgspec.structs.replace(answer, visitor=back.visitor)
     headers = [*CORS, JSON]
+    if back.cookie:
+        headers.append((b"set-cookie", back.cookie))
     if answer.dropped:
         reasons = ", ".join(sorted({str(reason) for _, reason in answer.dropped}))
         headers += [EXPOSED, (b"handraise-dropped", reasons.encode("ascii"))]

@@ -1,6 +1,7 @@
 """Health and metrics: `/livez` the process, `/readyz` what answers need, `/metrics` the figures."""
 
 import ipaddress
+from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -8,6 +9,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.errors import HandraiseError
+from server.storage import leases
+from server.storage.database import Script
+from server.storage.folder import free_bytes
 from server.web.problems import problem
 from server.web.state import State
 
@@ -22,8 +26,12 @@ def health_routes(state: State) -> list[Route]:
         del request
         if not state.ready:
             return problem(503, "not_ready", "starting, or shutting down")
+        if not state.writer.has_room():
+            return problem(503, "disk_full", _full(state))
         try:
             await state.database.fetch("SELECT count(*) FROM leases")
+            if state.writer.fault:  # where nobody sends anything nobody would see that it is over
+                await state.writer.run(_probe, moves=False)
         except HandraiseError as error:
             return problem(503, "database", error.detail)
         return PlainTextResponse("ready\n")
@@ -33,6 +41,7 @@ def health_routes(state: State) -> list[Route]:
         if not (state.settings.metrics_public or _near(request)):
             return problem(403, "forbidden", "metrics are served to this machine only")
         await _measure_lag(state)
+        state.metrics.disk_free.set(free_bytes(Path(state.settings.data)))
         return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return [
@@ -40,6 +49,19 @@ def health_routes(state: State) -> list[Route]:
         Route("/readyz", readyz),
         Route("/metrics", metrics),
     ]
+
+
+def _probe() -> Script[None]:
+    """Something that has to reach the disk, and leaves nothing."""
+    yield from leases.take("probe", "health", None)
+    yield from leases.release("probe", "health")
+
+
+def _full(state: State) -> str:
+    return (
+        f"less than {state.settings.disk_floor_mb} MB of disk are free (HANDRAISE_DISK_FLOOR_MB):"
+        " new events are refused until there is room; pages and sign-in work"
+    )
 
 
 def _near(request: Request) -> bool:

@@ -10,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.ingest import limits
-from server.ingest.payload import decode, inflate
 from server.ingest.pipeline import read_batch
 from server.model import Door
-from server.web.collect import arrival_of, header_map, read_body, store
+from server.web.collect import arrival_of, header_map, read_body, store, unpacked
 from server.web.state import State
 
 
@@ -22,7 +21,8 @@ def post_events(state: State) -> Callable[[Request], Awaitable[Response]]:
 
     async def handler(request: Request) -> Response:
         site = state.sites.get(request.path_params["site_id"])
-        wire, unread = decode(inflate(await read_body(request.receive, limits.BODY_BYTES)))
+        body = await read_body(request.receive, limits.BODY_BYTES)
+        wire, unread = unpacked(body, request.scope)
         arrival = arrival_of(state, request.scope, header_map(request.scope), Door.API)
         reading = read_batch(site, arrival, wire, state.tools)
         reading.refused.extend(unread)

@@ -29,6 +29,7 @@ from server.web.backoff import Backoff
 from server.web.backtesting import Backtests
 from server.web.eraser import Eraser
 from server.web.feed import Live
+from server.web.marks import Marks
 from server.web.passwords import Passwords
 
 HOUR_MS = 3_600_000
@@ -115,6 +116,7 @@ class State:
         self.arrivals = Arrivals()
         self.passwords = Passwords()
         self.backoff = Backoff()
+        self.marks = Marks(self.secret)
         self.replays = Replays(
             self.database,
             self.writer,

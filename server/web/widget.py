@@ -2,7 +2,8 @@
 
 Two builds of one source: the small one for a site with the default configuration, into which only
 the key is written, the full one for everything else and for the plain `h.js`, which reads `data-*`
-attributes of its tag.
+attributes of its tag. What only some sites want (`c.js`) the full one fetches under a name with a
+hash of its text in it.
 """
 
 import gzip
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 
 import brotli
@@ -30,6 +31,13 @@ _DEFAULTS: dict[str, object] = {
     "exclude": (),
     "host": "",
     "forms": {},
+    "links": False,
+    "downloads": False,
+    "marks": False,
+    "addresses": False,
+    "own": (),
+    "handover": False,
+    "tcf": False,
 }
 
 
@@ -57,9 +65,33 @@ def widget_file(config: Mapping[str, object], accept_encoding: str) -> WidgetFil
     return _file(json.dumps(config, sort_keys=True), _encoding(accept_encoding))
 
 
+def optional_file(accept_encoding: str) -> WidgetFile:
+    """The optional part, which is the same for every site."""
+    return _optional(_encoding(accept_encoding))
+
+
+@cache
+def optional_hash() -> str:
+    """What the built widget calls the optional part by: 12 hexadecimal digits of its text."""
+    return sha256(_built("c.js").encode()).hexdigest()[:12]
+
+
+def types_text() -> str:
+    """TypeScript's description of what a page may call."""
+    return _built("handraise.d.ts")
+
+
+@cache
+def _optional(encoding: str) -> WidgetFile:
+    return _packed(_built("c.js").encode(), encoding)
+
+
 @lru_cache(maxsize=512)
 def _file(config: str, encoding: str) -> WidgetFile:
-    body = widget_body(json.loads(config))
+    return _packed(widget_body(json.loads(config)), encoding)
+
+
+def _packed(body: bytes, encoding: str) -> WidgetFile:
     if encoding == "br":
         body = brotli.compress(body, quality=11)
     elif encoding == "gzip":

@@ -1,38 +1,18 @@
 """A real browser, the real server, a website of our own; `lab` holds the three for one test."""
 
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
-from server.model import FormRule, Site, SiteSettings
+from tests.browser.engines import Chromium, Engine, EnginePage, find_chromium, launch
+from tests.browser.firefox import Firefox, find_firefox, run_firefox
 from tests.browser.host import Host, serve_host
-from tests.browser.tracker import PATIENCE_S, Request, Row, Tracker, serve_tracker
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-#: Playwright turns the back/forward cache off by default; one of our tests is about it.
-UNWANTED = ["--disable-back-forward-cache"]
-FORMS = tuple(FormRule(key) for key in ("contact", "demo", "form", "inner", "outer"))
-
-
-def find_chromium() -> str | None:
-    """An installed Chromium: `CHROMIUM`, or one of the usual names on the path."""
-    named = os.environ.get("CHROMIUM")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return named or next((path for name in names if (path := shutil.which(name))), None)
+from tests.browser.tracker import Tracker, serve_tracker
+from tests.browser.watched import Watched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,46 +45,20 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium here: set CHROMIUM to its path")
-    browser = playwright.chromium.launch(
-        executable_path=path, args=FLAGS, ignore_default_args=UNWANTED
-    )
+    browser = launch(playwright, path)
     yield browser
     browser.close()
 
 
-class Lab:
+class Lab(Watched):
     """One site, one visitor: open pages, read what was stored. Page errors fail the test."""
 
     def __init__(self, tracker: Tracker, host: Host, browser: Browser) -> None:
-        self.tracker = tracker
-        self.gate = tracker.gate
-        self.host = host
+        super().__init__(tracker, host)
         self.browser = browser
         self.errors: list[str] = []
         self.contexts: list[BrowserContext] = []
         self.context = self.new_visitor()
-        self.site: Site
-        self.configure()
-
-    def configure(self, widget: dict[str, Any] | None = None, **settings: Any) -> None:
-        """A site with these settings; its tag goes into every page made after this."""
-        given: dict[str, Any] = {
-            "allow_localhost": True,
-            "allow_automation": True,
-            "forms": FORMS,
-            "widget": widget or {},
-        }
-        self.site = self.tracker.add_site(SiteSettings(**(given | settings)))
-        self.host.tag = f'<script async src="{self.script}"></script>'
-
-    def rotate_key(self) -> None:
-        """A new public key; the one before stays good. Pages made after this have the new one."""
-        self.site = self.tracker.rotate_key(self.site)
-        self.host.tag = f'<script async src="{self.script}"></script>'
-
-    @property
-    def script(self) -> str:
-        return f"{self.tracker.base}/h/{self.site.keys[0]}.js"
 
     def new_visitor(self, **options: Any) -> BrowserContext:
         """Another browser: no cookies, no storage."""
@@ -128,16 +82,6 @@ class Lab:
     def settle(self, page: Page) -> None:
         page.wait_for_function("() => window.handraise && handraise.b")
 
-    def rows(self, kind: str, count: int = 1, where: Callable[[Row], object] = bool) -> list[Row]:
-        """Rows of a kind, waited for; see `Tracker.rows`."""
-        return self.tracker.rows(self.site, kind, count, where, self._wait)
-
-    def until(self, there: Callable[[], object]) -> None:
-        """Wait until something besides the stored rows is there, as long as rows are waited for."""
-        late = time.monotonic() + PATIENCE_S
-        while not there() and time.monotonic() < late:
-            self._wait(0.03)
-
     def _wait(self, seconds: float) -> None:
         """The browser's events are read meanwhile: a page error is noticed, a route answered."""
         pages = [page for context in self.contexts for page in context.pages]
@@ -146,27 +90,31 @@ class Lab:
         else:
             time.sleep(seconds)
 
-    def row(self, kind: str, where: Callable[[Row], object] = bool) -> Row:
-        found = self.rows(kind, 1, where)
-        assert len(found) == 1, [dict(row) for row in found]
-        return found[0]
 
-    def all_after(self, page: Page, kind: str = "") -> list[Row]:
-        """What is stored once an event made after everything else has arrived: to prove a lack."""
-        name = f"mark {time.monotonic_ns()}"
-        page.evaluate("(name) => handraise('track', name)", name)
-        assert self.rows("track", 1, lambda row: row["data"]["name"] == name)
-        found = self.tracker.read(self.site, kind)
-        return [row for row in found if not str(row["data"].get("name", "")).startswith("mark ")]
+class Either(Watched):
+    """The same in any engine, with the ten verbs alone: `page` is the visitor's first tab."""
 
-    @property
-    def requests(self) -> list[Request]:
-        """What this site's pages posted; a page closed by the test before may still arrive."""
-        return [r for r in self.gate.requests if r.batch.get("k") == self.site.keys[0]]
+    def __init__(self, tracker: Tracker, host: Host, engine: Engine) -> None:
+        super().__init__(tracker, host)
+        self.visitor = engine.new_visitor()
+        self.page = self.visitor.new_page()
 
-    def sent(self) -> list[dict[str, Any]]:
-        """The events that reached the gate, in order."""
-        return [event for request in self.requests for event in request.batch.get("e", [])]
+    def visit(self, path: str = "/") -> EnginePage:
+        """Open a path of the site and wait until the widget is there."""
+        self.page.go(self.host.origin + path)
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        self.page.until("() => !!(window.handraise && handraise.b)")
+
+    def arrive(self, path: str) -> None:
+        """Wait until the page is at a path, its query left aside, and the widget is there."""
+        self.page.until("(path) => location.pathname == path", path)
+        self.settle()
+
+    def _wait(self, seconds: float) -> None:
+        self.page.wait(seconds)
 
 
 @pytest.fixture
@@ -179,3 +127,34 @@ def lab(tracker: Tracker, host: Host, browser: Browser) -> Iterator[Lab]:
     for context in lab.contexts:
         context.close()
     assert lab.errors == []
+
+
+@pytest.fixture(scope="session")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    program = find_firefox()
+    if program is None:
+        pytest.skip("NOT RUN: no Firefox here: set FIREFOX to its path")
+    with run_firefox(program, tmp_path_factory.mktemp("firefox")) as running:
+        yield running
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each browser in turn, started by the first test that needs it."""
+    if request.param == "firefox":
+        firefox: Firefox = request.getfixturevalue("firefox")
+        return firefox
+    return Chromium(request.getfixturevalue("browser"))
+
+
+@pytest.fixture
+def either(tracker: Tracker, host: Host, engine: Engine) -> Iterator[Either]:
+    host.clear()
+    tracker.gate.clear()
+    either = Either(tracker, host, engine)
+    yield either
+    tracker.gate.clear()
+    either.page.wait(0)
+    errors = list(either.visitor.errors)
+    either.visitor.close()
+    assert errors == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, find_chromium
+from tests.browser.engines import FLAGS, find_chromium
 from tests.browser.serving import Served, serving, until
 
 TARGET = Path(__file__).parent.parent.parent / "docs" / "screenshots"

@@ -1,7 +1,8 @@
 """Which promise of the widget which browser test keeps: `python -m tests.browser.table` writes it.
 
 The table in `docs/widget.md` is made from the names of the tests: `test_74_a_native_submit_…` keeps
-promise 74, `test_82_83_…` two of them. A promise nobody tests must be named in `NOT_YET`.
+promise 74, `test_82_83_…` two of them. A test that asks for `either` runs in every engine.
+A promise nobody tests must be named in `NOT_YET`.
 """
 
 import ast
@@ -30,34 +31,29 @@ DUE: dict[str, tuple[range, ...]] = {
 }
 #: Those that a second engine should see too.
 TWO_ENGINES = frozenset({1, 9, 17, 20, 26, 28, 35, 41, 42, 74, 75, 82, 93, 130, 134})
-#: Kept by a test that needs no browser.
+#: Kept by what is no test of this folder: in words, where, in which engine.
 ELSEWHERE = {
-    141: ("the default configuration keeps its budget", "tests/web/test_widget_file.py"),
+    141: (
+        "the default configuration keeps its budget",
+        "tests/web/test_widget_file.py",
+        "none needed",
+    ),
+    142: ("measured by `make bench`", "tests/bench/widget_speed.py", "Chromium"),
+    143: ("measured by `make bench`", "tests/bench/widget_speed.py", "Chromium"),
+    146: ("and the heap, by `make bench`", "tests/bench/widget_speed.py", "Chromium"),
 }
 #: What has no test, and why.
-NOT_YET = {
-    58: "the server sets no cookie yet that would restore a lost visitor id",
-    61: "links to other domains carry nothing yet",
-    62: "links to other domains carry nothing yet",
-    70: "the widget does not ask a consent manager by itself: the page calls it",
-    72: "forms of our own are not built yet",
-    100: "clicks on links are not recorded yet",
-    101: "clicks on links are not recorded yet",
-    102: "downloads are not recorded yet",
-    103: "marked elements are not recorded yet",
-    104: "clicks on links are not recorded yet",
-    142: "a time in milliseconds says nothing on a machine shared with others",
-    143: "web vitals differ more from run to run than the widget could change them",
-}
+NOT_YET: dict[int, str] = {}
 TEST = re.compile(r"test_((?:\d+_)+)(\w+)")
 
 
 class Kept(NamedTuple):
-    """One test: the promises it keeps, in words, and where it stands."""
+    """One test: the promises it keeps, in words, where it stands and what runs it."""
 
     numbers: tuple[int, ...]
     words: str
     file: str
+    engines: str
 
 
 def due() -> list[int]:
@@ -68,29 +64,37 @@ def tests() -> Iterator[Kept]:
     """The numbered tests of this folder, in the order of their files."""
     for path in sorted(Path(__file__).parent.glob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
-            found = TEST.fullmatch(node.name) if isinstance(node, ast.FunctionDef) else None
-            if found:
+            if isinstance(node, ast.FunctionDef) and (found := TEST.fullmatch(node.name)):
                 numbers = tuple(int(number) for number in found[1].split("_") if number)
-                yield Kept(numbers, found[2].replace("_", " "), path.name)
+                yield Kept(numbers, found[2].replace("_", " "), path.name, engines(node))
 
 
-def engine(number: int) -> str:
-    return "Chromium **alone**" if number in TWO_ENGINES else "Chromium"
+def engines(test: ast.FunctionDef) -> str:
+    """By what the test asks for: `either` is each engine, or those its decorator names."""
+    if not any(one.arg == "either" for one in test.args.args):
+        return "Chromium"
+    named = {
+        one.value
+        for decorator in test.decorator_list
+        for one in ast.walk(decorator)
+        if isinstance(one, ast.Constant)
+    }
+    return "Firefox" if "firefox" in named else "Chromium, Firefox"
 
 
 def lines() -> Iterator[str]:
     """The table, a section a subject."""
     kept = list(tests())
     for subject, parts in DUE.items():
-        yield f"\n### {subject}\n\n| | kept by | engine |\n|---|---|---|\n"
+        yield f"\n### {subject}\n\n| | kept by | engines |\n|---|---|---|\n"
         for number in (number for part in parts for number in part):
             ours = [one for one in kept if number in one.numbers]
             yield from (
-                f"| {number} | {one.words} (`{one.file}`) | {engine(number)} |\n" for one in ours
+                f"| {number} | {one.words} (`{one.file}`) | {one.engines} |\n" for one in ours
             )
             if number in ELSEWHERE:
-                words, file = ELSEWHERE[number]
-                yield f"| {number} | {words} (`{file}`) | none needed |\n"
+                words, file, where = ELSEWHERE[number]
+                yield f"| {number} | {words} (`{file}`) | {where} |\n"
             elif not ours:
                 yield f"| {number} | **no test**: {NOT_YET.get(number, 'to be written')} | |\n"
 
@@ -99,13 +103,14 @@ def made() -> str:
     """What stands between the two marks of the page."""
     numbers = due()
     untested = set(numbers) - {n for one in tests() for n in one.numbers} - set(ELSEWHERE)
-    alone = sorted(TWO_ENGINES - untested)
+    twice = {n for one in tests() for n in one.numbers if "Firefox" in one.engines}
+    alone = sorted(TWO_ENGINES - twice)
     return (
-        f"Of {len(numbers)} promises {len(numbers) - len(untested)} are kept by a test.\n"
-        f"**No second engine has run them.** {len(alone)} of them should be seen in Firefox and\n"
-        "WebKit too, where browsers differ; they ran in Chromium alone, for want of another one:\n"
-        + ", ".join(map(str, alone))
-        + ".\n"
+        f"Of {len(numbers)} promises {len(numbers) - len(untested)} have a test or a measurement.\n"
+        f"{len(TWO_ENGINES)} of them should be seen in a second engine, since browsers differ in"
+        f" them:\n{len(TWO_ENGINES) - len(alone)} run in Firefox too, over WebDriver BiDi, "
+        + (f"not yet {', '.join(map(str, alone))}.\n" if alone else "none is left out.\n")
+        + "WebKit has run none of them.\n"
         + "".join(lines())
     )
 

@@ -60,23 +60,6 @@ def failures(lab: Lab, page: Page, count: int, step_ms: int = 500, most_ms: int 
     raise AssertionError(f"{len(lab.requests)} requests of {count}")
 
 
-def test_41_a_click_that_navigates_at_once_is_stored(lab: Lab) -> None:
-    lab.host.page("/", "<a href='/next' onclick=\"handraise('track', 'clicked')\">go</a>")
-    page = lab.visit("/")
-    page.click("a")
-    page.wait_for_url("**/next")
-    assert lab.row("track")["data"]["name"] == "clicked"
-
-
-def test_42_an_event_made_in_pagehide_is_stored(lab: Lab) -> None:
-    page = lab.visit("/")
-    lab.rows("page_view")
-    page.evaluate("addEventListener('pagehide', () => handraise('track', 'bye'), true)")
-    page.evaluate("addEventListener('visibilitychange', () => 0)")
-    page.goto(lab.host.origin + "/next")
-    assert lab.row("track")["data"]["name"] == "bye"
-
-
 def test_43_an_event_of_a_tab_that_is_closed_is_stored(lab: Lab) -> None:
     page = lab.visit("/")
     page.evaluate("handraise('track', 'last words')")

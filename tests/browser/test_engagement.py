@@ -11,18 +11,6 @@ from tests.browser.test_page_views import HIDDEN
 LONG = '<div style="height: 6400px">tall</div>'
 
 
-def test_35_leaving_tells_the_page_that_is_left(lab: Lab) -> None:
-    page = lab.visit("/one")
-    lab.rows("page_view")
-    page.evaluate("history.pushState(null, '', '/two')")
-    lab.rows("page_view", 2)
-    page.goto(lab.host.origin + "/three")
-    views = lab.rows("page_view", 3)
-    left = lab.rows("engagement", 2)
-    assert [row["url"] for row in left] == [row["url"] for row in views[:2]]
-    assert [row["page_view"] for row in left] == [row["event_id"] for row in views[:2]]
-
-
 def test_36_time_counts_only_while_seen(lab: Lab) -> None:
     """By a clock of the test: 1 s seen, 2 s hidden, 3 s seen."""
     lab.context.add_init_script(HIDDEN + "hidden = false;")

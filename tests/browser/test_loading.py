@@ -15,15 +15,6 @@ COUNTED = """
 """
 
 
-@pytest.mark.parametrize("where", ["async", "defer", "at the end"])
-def test_01_each_place_of_the_tag_is_one_row(lab: Lab, where: str) -> None:
-    tag = f"<script src='{lab.script}'></script>"
-    lab.host.tag = "" if where == "at the end" else tag.replace("<script", f"<script {where}")
-    lab.host.page("/", "<h1>page</h1>" + (tag if where == "at the end" else ""))
-    page = lab.visit("/")
-    assert len(lab.all_after(page, "page_view")) == 1
-
-
 def test_02_a_tag_manager_that_evaluates_the_file_is_one_row(lab: Lab) -> None:
     """Then there is no current script, and the tag is found by its address."""
     lab.host.tag = (

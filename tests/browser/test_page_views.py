@@ -3,8 +3,6 @@
 from tests.browser.conftest import Lab
 from tests.browser.tracker import Row
 
-PERSISTED = "() => addEventListener('pageshow', (event) => { window.restored = event.persisted })"
-
 
 def paths(lab: Lab, rows: list[Row]) -> list[str]:
     return [row["url"].removeprefix(lab.host.origin) for row in rows]
@@ -25,20 +23,6 @@ def test_16_a_full_load_is_one_row_with_everything(lab: Lab) -> None:
         "l": "en-US",
         "z": page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone"),
     }
-
-
-def test_17_a_push_is_one_row_with_the_title_set_later(lab: Lab) -> None:
-    page = lab.visit("/")
-    lab.rows("page_view", 1)  # its batch has left: the title is read when the next one leaves
-    page.evaluate(
-        """() => {
-          history.pushState(null, '', '/next');
-          setTimeout(() => { document.title = 'Next, at last' }, 100);
-        }"""
-    )
-    rows = lab.rows("page_view", 2)
-    assert paths(lab, lab.all_after(page, "page_view")) == ["/", "/next"]
-    assert rows[1]["title"] == "Next, at last"
 
 
 def test_18_replace_and_push_for_one_route_are_one_row(lab: Lab) -> None:
@@ -69,17 +53,6 @@ def test_19_a_changed_query_or_hash_is_a_row_with_the_option(lab: Lab) -> None:
     rows = lab.rows("page_view", 3)
     assert paths(lab, rows) == ["/list", "/list?sort=up", "/list?sort=up#/end"]
     assert len(lab.all_after(page, "page_view")) == 3
-
-
-def test_20_back_and_forward_in_an_app_are_one_row_each(lab: Lab) -> None:
-    page = lab.visit("/")
-    page.evaluate("history.pushState(null, '', '/two')")
-    lab.rows("page_view", 2)
-    page.go_back()
-    lab.rows("page_view", 3)
-    page.go_forward()
-    lab.rows("page_view", 4)
-    assert paths(lab, lab.all_after(page, "page_view")) == ["/", "/two", "/", "/two"]
 
 
 def test_21_hash_click_then_back_are_one_row_each(lab: Lab) -> None:
@@ -203,18 +176,6 @@ HIDDEN = """
 """
 
 
-def test_26_a_background_tab_is_no_row_until_it_is_seen(lab: Lab) -> None:
-    lab.context.add_init_script(HIDDEN)
-    page = lab.visit("/")
-    assert lab.requests == []
-    assert page.evaluate("localStorage.length + document.cookie.length") == 0
-    page.evaluate("show(true)")
-    assert len(lab.rows("page_view")) == 1
-    page.evaluate("show(false)")
-    page.evaluate("show(true)")
-    assert len(lab.all_after(page, "page_view")) == 1
-
-
 def test_27_a_prerendered_page_leaves_no_trace_until_it_is_shown(lab: Lab) -> None:
     lab.context.add_init_script(
         """let ahead = true;
@@ -231,20 +192,6 @@ def test_27_a_prerendered_page_leaves_no_trace_until_it_is_shown(lab: Lab) -> No
     page.evaluate("activate()")
     assert len(lab.rows("page_view")) == 1
     assert len(lab.all_after(page, "page_view")) == 1
-
-
-def test_28_back_from_the_cache_is_a_new_row_marked_restored(lab: Lab) -> None:
-    lab.context.add_init_script(f"({PERSISTED})()")
-    page = lab.visit("/one")
-    lab.rows("page_view")
-    lab.visit("/two", page)
-    lab.rows("page_view", 2)
-    page.go_back(wait_until="commit")
-    rows = lab.rows("page_view", 3)
-    assert page.evaluate("window.restored") is True
-    assert paths(lab, rows) == ["/one", "/two", "/one"]
-    assert [row["flags"] & 128 for row in rows] == [0, 0, 128]
-    assert rows[2]["page_view"] != rows[0]["page_view"] or not rows[0]["page_view"]
 
 
 def test_29_a_reload_is_one_row_of_the_same_visitor_and_tab(lab: Lab) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import brotli
 import pytest
 
-from server.web.widget import widget_body, widget_file
+from server.web.widget import optional_file, widget_body, widget_file
 
-#: Bytes with brotli 11: a site with the default configuration, and one with every option.
-BUDGET, BUDGET_FULL = 3_285, 3_720
+#: Bytes with brotli 11: a site with the default configuration, one with every option, and the part
+#: that only some sites' widgets fetch.
+BUDGET, BUDGET_FULL, BUDGET_OPTIONAL = 3_280, 3_955, 1_330
 KEY: dict[str, object] = {"key": "k0123456789abcdef"}
 FULL: dict[str, object] = KEY | {
     "consent": "ask",
@@ -32,6 +33,7 @@ def settings(config: Mapping[str, object]) -> dict[str, object]:
 def test_the_default_configuration_keeps_its_budget() -> None:
     assert len(widget_file(KEY, "br").body) <= BUDGET
     assert len(widget_file(FULL, "br").body) <= BUDGET_FULL
+    assert len(optional_file("br").body) <= BUDGET_OPTIONAL
 
 
 def test_the_same_text_in_each_encoding() -> None:
@@ -83,7 +85,7 @@ def test_a_hostile_form_key_stays_in_its_string() -> None:
 
 
 def test_no_source_map_and_no_machine_path_in_the_built_files() -> None:
-    for name in ("h.js", "default.js"):
+    for name in ("h.js", "default.js", "c.js"):
         text = (Path("server/static/widget") / name).read_text("utf-8")
         assert "sourceMapping" not in text
         assert str(Path.cwd()) not in text

@@ -13,7 +13,7 @@ const commands = {
   identify: (who) => {
     // A token says it, too: what it is of is not secret, only signed.
     const { email, user_id } = {
-      ...quietly(() => JSON.parse(atob(who.token.split('.')[0]))),
+      ...quietly(() => JSON.parse(atob(/** @type {any} */ (who.token.split('.', 1))))),
       ...who,
     };
     const name = email || user_id;
@@ -28,7 +28,7 @@ const commands = {
     const state = given === true || given == 'granted' ? 'granted' : 'denied';
     const say = () => record('consent', { ...proof, state });
     const counted = may(RECORD);
-    const [before, ...rest] = recall();
+    const [before, id, person] = recall();
     if (state == before) return;
     if (state == 'denied') {
       withdraw();
@@ -39,7 +39,7 @@ const commands = {
       quietly(() => delete sessionStorage[NAME]);
       quietly(resume);
     } else {
-      remember(1, state, ...rest);
+      remember(1, state, id, person);
       // The page was not counted for want of a permission: now it is.
       if (!counted && view) enqueue(view);
       say();

@@ -19,7 +19,7 @@ let told = 0;
 export const tick = (stop) => {
   const time = performance.now();
   if (since) spent += time - since;
-  since = stop || document.hidden || !document.hasFocus() ? 0 : time;
+  since = stop == 1 || document.hidden || !document.hasFocus() ? 0 : time;
 };
 
 /**
@@ -35,7 +35,7 @@ export const measure = () => {
 export const leave = () => {
   tick(1);
   const ms = spent | 0;
-  const scroll = Math.min(100, (Math.max(depth, innerHeight) / height) * 100) | 0;
+  const scroll = (Math.min(1, Math.max(depth, innerHeight) / height) * 100) | 0;
   if (view && told != (told = ms * 101 + scroll)) record('engagement', { ms, scroll });
 };
 

@@ -20,7 +20,7 @@ export const noted = new WeakSet();
  * @param {HTMLFormElement} form
  * @param {string} name
  */
-const attribute = (form, name) => form.getAttribute(name) || '';
+const attribute = (form, name) => /** @type {any} */ (form.getAttribute(name));
 
 /** @param {HTMLFormElement} form */
 export const keyOf = (form) => attribute(form, 'id') || attribute(form, 'name') || 'form';

@@ -7,6 +7,11 @@ declare const SETTINGS: any;
 declare const BUILD: string;
 /** Whether this build can do more than the default configuration needs. */
 declare const OPTIONS: boolean;
+/** Name of the file with what is optional, a hash of its text in it. */
+declare const CHUNK: string;
+
+/** In Chromium since 144, in Firefox since 139. */
+declare const Temporal: { Now: { timeZoneId(): string } };
 
 interface Window {
   handraise?: import('./types').Handraise;

@@ -9,7 +9,8 @@ export const randomId = (time) => {
   // A typed array keeps the lowest byte of what it is given, also of a number over 32 bits.
   if (time) for (let place = 6; place--; time /= 256) bytes[place] = time;
   return btoa(String.fromCharCode(...bytes))
-    .replace(/\W/g, (sign) => (sign == '+' ? '-' : '_'))
+    .replace(/\//g, '_')
+    .replace(/\W/g, '-')
     .slice(0, 22);
 };
 

@@ -3,8 +3,10 @@ import { answer, KEEP, may } from './consent.js';
 import { leave, tick, watch } from './engagement.js';
 import { quietly } from './guard.js';
 import { forget, OLD, recall, remember } from './memory.js';
-import { followNavigation, isManual, open } from './page.js';
+import { addOptional } from './optional.js';
+import { arrive, followNavigation, isManual, open } from './page.js';
 import { flush, resume, retry } from './send.js';
+import { settings } from './settings.js';
 
 /** @typedef {import('./types').Call} Call */
 
@@ -34,12 +36,14 @@ export const wake = () => {
     if (OPTIONS && !may(KEEP) && !answer()) forget();
     // From here on also under the new name: after the next rotation the old one is not asked.
     else if (OPTIONS && OLD) remember(1, ...recall());
+    if (OPTIONS && settings.handover) arrive();
     quietly(resume);
     // Before the page view, for a refusal among the calls must leave no trace.
     early.forEach(run);
     if (!isManual) open();
     followNavigation();
     watch();
+    if (OPTIONS) addOptional();
   }
   document.hidden ? depart() : tick();
 };

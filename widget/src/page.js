@@ -1,7 +1,7 @@
 import { leave, restart } from './engagement.js';
 import { event, show } from './events.js';
 import { confirm } from './forms.js';
-import { later, listen } from './guard.js';
+import { later, listen, quietly } from './guard.js';
 import { enqueue } from './send.js';
 import { settings } from './settings.js';
 
@@ -11,6 +11,20 @@ export const isManual = OPTIONS && settings.manual;
 let referrer = document.referrer;
 /** The place of the current page view. @type {string | undefined} */
 let shown;
+
+/** The address with a mark in it, until the server is told it, with the first view. */
+let marked = '';
+
+/**
+ * A mark is good once, so nobody should keep or share an address with one.
+ */
+export const arrive = () => {
+  const { href } = location;
+  if (!/[?&]_hr=/.test(href)) return;
+  const clean = href.replace(/([?&])_hr=[^&#]*&?/, '$1').replace(/[?&](?=#|$)/, '');
+  marked = href;
+  quietly(() => history.replaceState(history.state, '', clean));
+};
 
 /** The part of the address whose change makes another page. */
 const place = OPTIONS
@@ -36,9 +50,14 @@ export const open = (restored, address, title) => {
     w: innerWidth,
     sc: 'sml'[/** @type {any} */ (screen.width > 767) + (screen.width > 1279)],
     l: navigator.language,
-    z: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    // Where there is no Temporal the name costs some 30 ms: the first Intl loads its tables.
+    z: quietly(() => Temporal.Now.timeZoneId()) || Intl.DateTimeFormat().resolvedOptions().timeZone,
     b: restored,
   });
+  if (OPTIONS && marked) {
+    next.u = marked;
+    marked = '';
+  }
   if (OPTIONS && address) next.u = new URL(address, location.href).href;
   if (!OPTIONS || !settings.hash) next.u = next.u.split('#')[0];
   if (OPTIONS) next.n = title;
@@ -64,8 +83,7 @@ export const look = () =>
  * then its changes are not seen.
  */
 export const followNavigation = () => {
-  const { navigation } = window;
-  if (navigation) return listen(navigation);
+  if (window.navigation) return listen(window.navigation);
   for (const method of /** @type {const} */ (['pushState', 'replaceState'])) {
     const original = history[method];
     history[method] = (...change) => {

@@ -1,7 +1,7 @@
 import { answer, KEEP, may, RECORD, SEND } from './consent.js';
 import { entitle, event, view } from './events.js';
 import { later, quietly } from './guard.js';
-import { NAME, OLD, recall } from './memory.js';
+import { NAME, OLD } from './memory.js';
 import { endpoint, KEY } from './settings.js';
 import { tab } from './tab.js';
 import { become, flags, visitor } from './visitor.js';
@@ -41,7 +41,7 @@ export const record = (type, data) => enqueue(event(type, data));
 export const enqueue = (e) => {
   const alone = e.y == 'form_submit' && !may(SEND);
   if ((alone || may(RECORD)) && size(e) < BIGGEST_EVENT) {
-    if (alone) e.p = undefined;
+    if (alone) delete e.p;
     waiting.push({ e, v: alone ? '' : `"v":"${visitor()}","s":"${tab()}",` });
     if (waiting.length > MOST_EVENTS && (failures || (OPTIONS && !may(SEND))))
       waiting.splice(Math.max(0, waiting.findIndex(isLight)), 1);
@@ -75,7 +75,7 @@ export const resume = () => {
       delete localStorage[name];
       quietly(() => waiting.push(...JSON.parse(text)));
     }
-  waiting = waiting.filter(({ e }) => may(KEEP) && e.t > Date.now() - OLDEST);
+  waiting = waiting.filter(({ e }) => may(KEEP) && Date.now() - e.t < OLDEST);
   secure();
   flush();
 };
@@ -107,21 +107,28 @@ export const flush = async (leaving) => {
   const first = waiting.find(({ v }) => !v || may(SEND));
   if (!first) return;
   let room = MOST_BYTES;
-  let status = '';
+  let status = 0;
   let wait = 0;
   const batch = waiting.filter((one) => one.v == first.v && (room -= size(one.e)) > 0);
-  const events = batch.map(({ e }) => JSON.stringify(e));
   const head = `{"b":"${BUILD}","k":"${KEY}","t":${Date.now()},"c":"${answer()}","f":${flags()},`;
-  const body = `${head}${first.v}"e":[${events}]}`;
+  const body = `${head}${first.v}"e":[${batch.map(({ e }) => JSON.stringify(e))}]}`;
   busy = true;
   try {
-    const reply = await fetch(endpoint, { method: 'POST', body, keepalive: true });
+    const reply = await fetch(endpoint, { body, keepalive: true, method: 'POST' });
     wait = /** @type {any} */ (reply.headers.get('Retry-After')) * 1e3;
-    status += reply.status;
-    if (OPTIONS) {
+    status = reply.status;
+    // Read in any case: an answer that nobody reads keeps its request's bytes among those in flight.
+    if (!OPTIONS) await reply.text();
+    else {
       const { v: known } = await reply.json();
-      // The server knows a better id, from its own cookie: only where it is on the page's origin.
-      if (known) become(known, recall()[2]);
+      // The server knows a better id: from its own cookie, where it is on the page's origin, or
+      // from a mark in the address, where another domain of the site has led here.
+      if (known) {
+        // A hash of whom it was identified as is salted with the id, so it ends with it.
+        const made = visitor();
+        become(known);
+        for (const one of waiting) one.v = one.v.replace(made, known);
+      }
     }
   } catch {
     // Beacons report success even where the page's policy blocks them: the last resort.
@@ -129,7 +136,7 @@ export const flush = async (leaving) => {
   }
   // 202 is the server's word; any other success comes from a portal or proxy in between. A refusal
   // is final, but for 408 and 429.
-  if (/202|4(?!08|29)../.test(status)) {
+  if (/202|4(?!08|29)../.test(/** @type {any} */ (status))) {
     waiting = waiting.filter((one) => !batch.includes(one));
     failures = 0;
   } else failures++;
@@ -137,6 +144,6 @@ export const flush = async (leaving) => {
   // 3, 9, 27 … seconds, up to half as much again at random: five attempts in ten minutes.
   later(
     retry,
-    failures && Math.max(3 ** Math.min(failures, 7) * (1e3 + Math.random() * 500), wait),
+    failures && Math.max(3 ** Math.min(failures, 7) * (2 + Math.random()) * 500, wait),
   );
 };

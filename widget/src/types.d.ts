@@ -14,6 +14,30 @@ export interface Settings {
   exclude: string;
   /** A CSS selector: controls that match it, or stand in what does, are never read. */
   private: string;
+  /** Whether clicks on links that lead away are events; on files; on what is marked. */
+  links: unknown;
+  downloads: unknown;
+  marks: unknown;
+  /** Whether a click on `mailto:` or `tel:` may tell the address. */
+  addresses: unknown;
+  /** Hosts that belong to the site: a link to one leads nowhere else. */
+  own: unknown;
+  /** Whether links to those take the visitor along. */
+  handover: unknown;
+  /** Whether to ask the page's consent manager. */
+  tcf: unknown;
+}
+
+/** What the optional part gets from the widget; these names are not shortened. */
+export interface Core {
+  settings: Settings;
+  record(type: string, data: object): unknown;
+  visitor(): string;
+  endpoint: string;
+  /** Whether a page view is counted now. */
+  viewed(): unknown;
+  /** Whether the visitor may be remembered. */
+  kept(): unknown;
 }
 
 /** The one global. Calls made before the widget is there wait in `q` with their times. */

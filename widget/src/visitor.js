@@ -20,7 +20,7 @@ export const become = (id = randomId(), person) => remember(may(KEEP), answer(),
 
 /** Flags of the wire; the first tells the server that it may know a better id, from its cookie. */
 export const flags = () =>
-  +(OPTIONS ? recall()[1] == made && may(KEEP) : recall()[1] == made) | signals;
+  /** @type {any} */ (recall()[1] == made && (!OPTIONS || may(KEEP))) | signals;
 
 /**
  * Whom this browser was last identified as is remembered only as a short hash, salted with the

@@ -18,6 +18,19 @@ On = Literal["", "1"]
 #: Settings that the form of a site holds as lines of text.
 LISTS = ("own_hosts", "origins", "product_events", "internal_visitors", "blocked_agents")
 CHECKS = ("honour_gpc", "count_refused", "allow_automation", "allow_localhost")
+#: What of `SiteSettings.widget` the form holds, as `tag_…`, besides the paths to leave out.
+TAG = (
+    "links",
+    "downloads",
+    "marks",
+    "addresses",
+    "handover",
+    "tcf",
+    "search",
+    "hash",
+    "manual",
+    "frames",
+)
 NUMBERS = ("week_start", "lookback_days", "retention_days", "bot_retention_days")
 
 
@@ -47,6 +60,17 @@ class SiteForm(Struct, frozen=True, kw_only=True):
     key_hash: On = ""
     key_lower: On = ""
     key_slash: On = ""
+    tag_links: On = ""
+    tag_downloads: On = ""
+    tag_marks: On = ""
+    tag_addresses: On = ""
+    tag_handover: On = ""
+    tag_tcf: On = ""
+    tag_search: On = ""
+    tag_hash: On = ""
+    tag_manual: On = ""
+    tag_frames: On = ""
+    tag_exclude: Lines = ""
     sure: Line = ""
 
 
@@ -79,6 +103,8 @@ def form_of(site: Site) -> dict[str, Any]:
         "key_hash": "1" if key.hash_routes else "",
         "key_lower": "" if key.keep_case else "1",
         "key_slash": "1" if key.keep_slash else "",
+        **{f"tag_{name}": "1" if settings.widget.get(name) else "" for name in TAG},
+        "tag_exclude": "\n".join(settings.widget.get("exclude", ())),
     }
 
 
@@ -100,8 +126,18 @@ def site_change(form: SiteForm, now: SiteSettings) -> SettingsChange | None:
                 keep_slash=form.key_slash == "1",
             )
         ),
+        **_tag_change(form, now),
     }
     return _differing(given, now)
+
+
+def _tag_change(form: SiteForm, now: SiteSettings) -> dict[str, Any]:
+    """The widget's options if one of them is another; what the form does not hold stays."""
+    wanted: dict[str, Any] = {name: getattr(form, f"tag_{name}") == "1" for name in TAG}
+    wanted["exclude"] = list(lines(form.tag_exclude))
+    before: dict[str, Any] = {name: bool(now.widget.get(name)) for name in TAG}
+    before["exclude"] = list(now.widget.get("exclude", ()))
+    return {} if wanted == before else {"widget": now.widget | wanted}
 
 
 def groups_change(form: GroupsForm, now: SiteSettings) -> SettingsChange | None:

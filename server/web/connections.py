@@ -1,0 +1,320 @@
+"""Connections of strangers: absolute deadlines, a size for a request's head, and how many at once.
+
+uvicorn's only timer starts anew with each byte, so that a byte a second holds a connection for
+ever; and its parser takes a head of any size. Here one timer looks at all connections of a socket:
+
+    connected, or first byte → head complete (10 s) → body complete (30 s) → answer → idle (5 s)
+                                  while the client does not read what it asked for: 30 s
+
+An answer may take as long as it likes as long as it is read: streams and long files are not cut.
+"""
+
+import asyncio
+import http
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.web.address import is_trusted
+from server.web.problems import TYPE, problem_body
+
+log = logging.getLogger("handraise.connections")
+LOOK_S = 0.5
+WARN_S = 60.0
+#: A slow reader has moved on when it has read this much: the least rate is this in `write_s`.
+READ_BYTES = 32_768
+#: Requests sent before the answer to an earlier one; browsers send none.
+PIPELINED = 16
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connection may take: seconds, bytes, and how many at once. `proxies` may hold any
+    number, because they speak for many."""
+
+    head_s: float = 10
+    request_s: float = 30
+    idle_s: float = 5
+    write_s: float = 30
+    head_bytes: int = 32_768
+    request_bytes: int = 4_000_000  # with the framing of chunks; bodies have limits of their own
+    connections: int = 10_000
+    per_address: int = 1_000
+    proxies: tuple[str, ...] = ()
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Why a connection ends: a name for the counter, the status, and a sentence."""
+
+    reason: str
+    status: int
+    detail: str
+
+
+VERSIONS = frozenset({"1.0", "1.1"})
+BAD = Why("invalid", 400, "this is no HTTP request")
+NO_HOST = Why("host", 400, "send exactly one Host header")
+BOTH_LENGTHS = Why("framing", 400, "a body has one length: Content-Length or Transfer-Encoding")
+LONG_HEAD = Why("head", 431, "the request line and the headers are too long: send fewer or shorter")
+LONG_REQUEST = Why("size", 413, "the request is too large: send smaller batches")
+SLOW_HEAD = Why("slow_head", 408, "the request's headers took too long to arrive")
+SLOW_REQUEST = Why("slow_request", 408, "the request took too long to arrive")
+PIPED = Why("pipelined", 400, "wait for answers: too many requests were sent at once")
+CROWDED = Why("address", 503, "too many connections from this address: close some, try again")
+FULL = Why("total", 503, "too many connections: try again in a few seconds")
+IDLE, SLOW_READER = "idle", "slow_reader"
+
+
+class Refused(Exception):
+    """Stops the parser; what is answered is in the connection's `why`."""
+
+
+class Gate:
+    """All connections of one listening socket, and the timer that looks at them."""
+
+    def __init__(self, limits: Limits, cut: Callable[[str], object] = str) -> None:
+        self.limits = limits
+        self.cut = cut
+        self.open: set[Guarded] = set()
+        self.by_address: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+        self._warned = 0.0
+        self._every_s = min(LOOK_S, limits.idle_s / 4)
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """The protocol class for `uvicorn.Config(http=…)`."""
+        return type("GuardedByGate", (Guarded,), {"gate": self})
+
+    def enter(self, connection: "Guarded") -> Why | None:
+        """Count a new connection, or say why it may not come in."""
+        address = connection.address
+        if len(self.open) >= self.limits.connections:
+            self._warn("%d connections are open, which is the limit", len(self.open))
+            return FULL
+        if address and self.by_address[address] >= self.limits.per_address:
+            self._warn(
+                "one address holds %d connections, which is the limit; if it is your proxy,"
+                " name it in HANDRAISE_TRUSTED_PROXIES",
+                self.limits.per_address,
+            )
+            return CROWDED
+        self.open.add(connection)
+        if address:
+            self.by_address[address] += 1
+        if self._timer is None:
+            self._timer = connection.loop.call_later(self._every_s, self._look, connection.loop)
+        return None
+
+    def leave(self, connection: "Guarded") -> None:
+        if connection not in self.open:
+            return
+        self.open.remove(connection)
+        address = connection.address
+        if address:
+            self.by_address[address] -= 1
+            if not self.by_address[address]:
+                del self.by_address[address]
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for connection in list(self.open):
+            connection.look(now)
+        if self.open:
+            self._timer = loop.call_later(self._every_s, self._look, loop)
+
+    def _warn(self, text: str, *values: object) -> None:
+        """Now and then: what a stranger can cause must not fill the log."""
+        now = time.monotonic()
+        if not self._warned or now - self._warned > WARN_S:
+            self._warned = now
+            log.warning(text, *values)
+
+
+def counted_as(peer: str, proxies: tuple[str, ...]) -> str:
+    """The name under which connections of a peer are counted: an IPv6 network of 64 bits is one
+    household. Empty for those that are not counted: proxies, and sockets without an address."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return ""
+    if proxies and is_trusted(peer, proxies):
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return f"{int(address) >> 64:x}::/64"
+    return peer
+
+
+def wrong_with(headers: list[tuple[bytes, bytes]], version: str, most: int) -> Why | None:
+    """What two readers of the same head could understand in two ways, or a body over `most`."""
+    hosts = lengths = codings = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
+            lengths += 1
+            if int(value) > most:
+                return LONG_REQUEST
+        elif name == b"transfer-encoding":
+            codings += 1
+    if version not in VERSIONS:
+        return BAD
+    if hosts != 1 and (hosts or version == "1.1"):
+        return NO_HOST
+    return BOTH_LENGTHS if lengths + codings > 1 else None
+
+
+class Guarded(HttpToolsProtocol):
+    """uvicorn's protocol with an eye on the clock and on sizes."""
+
+    gate: Gate
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.reading_since: float | None = self.loop.time()  # None: a whole request was read
+        self.idle_since = 0.0
+        self.in_head = True
+        self.fed = 0  # bytes of this request, but for those that came with its first ones
+        self.chunk = 0
+        self.why = BAD
+        self.refused = False
+        self._stuck: tuple[float, int] | None = None  # since when so much waits to be read
+        self.address = counted_as((self.client or ("",))[0], self.gate.limits.proxies)
+        why = self.gate.enter(self)
+        if why is not None:
+            self.refuse(why)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gate.leave(self)
+        super().connection_lost(exc)
+
+    # ------------------------------------------------------------ what comes in
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
+        self.chunk = len(data)
+        self.fed += self.chunk
+        super().data_received(data)
+        limits = self.gate.limits
+        if self.fed <= limits.head_bytes or self.refused or self.reading_since is None:
+            return
+        if self.in_head:
+            self.refuse(LONG_HEAD)
+        elif self.fed > limits.request_bytes:
+            self.refuse(LONG_REQUEST)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.reading_since = self.loop.time()
+        self.in_head = True
+        self.fed = 0
+
+    def on_headers_complete(self) -> None:
+        headers = self.headers
+        if self.fed + self.chunk > self.gate.limits.head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
+            if size > self.gate.limits.head_bytes:
+                self._stop(LONG_HEAD)
+        if len(self.pipeline) >= PIPELINED:
+            self._stop(PIPED)
+        why = wrong_with(headers, self.parser.get_http_version(), self.gate.limits.request_bytes)
+        if why is not None:
+            self._stop(why)
+        super().on_headers_complete()
+        self.in_head = False
+        self.headers = []  # trailers are no headers: the request has its list already
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.reading_since = None
+        self.idle_since = self.loop.time()
+
+    def on_response_complete(self) -> None:
+        self.idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        self._stuck = None
+        super().resume_writing()
+
+    # ------------------------------------------------------------ the clock
+
+    def look(self, now: float) -> None:
+        """Close what is late. Called by the gate's timer."""
+        limits, transport = self.gate.limits, self.transport
+        closing = transport.is_closing()
+        if (self.flow.write_paused or closing) and self._is_stuck(now):
+            self.gate.cut(SLOW_READER)
+            transport.abort()
+        elif closing:
+            return
+        elif self.reading_since is not None:
+            waited = now - self.reading_since
+            if self.in_head and waited > limits.head_s:
+                self.refuse(SLOW_HEAD)
+            elif waited > limits.request_s:
+                self.refuse(SLOW_REQUEST)
+        elif (
+            self.cycle is not None
+            and self.cycle.response_complete
+            and not self.pipeline
+            and now - self.idle_since > limits.idle_s
+        ):
+            self.gate.cut(IDLE)
+            transport.close()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client has not read enough of what waits for it for too long."""
+        waits = self.transport.get_write_buffer_size()
+        if self._stuck is None or waits <= self._stuck[1] - READ_BYTES:
+            self._stuck = (now, waits)
+        return now - self._stuck[0] > self.gate.limits.write_s
+
+    # ------------------------------------------------------------ the end
+
+    def _stop(self, why: Why) -> None:
+        self.why = why
+        raise Refused
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """uvicorn's way out of its parser, ours with a sentence."""
+        self.refuse(self.why)
+
+    def refuse(self, why: Why) -> None:
+        """Say why and close. Nothing is said in the middle of an answer, or before one that is
+        still to come: answers to earlier requests of this connection would be taken for it."""
+        if self.refused or self.transport.is_closing():
+            return
+        self.refused = True
+        self.gate.cut(why.reason)
+        cycle: Any = self.cycle
+        if why is SLOW_HEAD and not self.chunk:  # browsers connect ahead of need, and show a 408
+            self.transport.close()
+        elif cycle is None or (cycle.response_complete and self.in_head):
+            self._answer(why)
+            self.transport.close()
+        elif cycle.response_complete:  # what is left of a body whose answer was not waited for
+            self.transport.close()
+        elif cycle.more_body and not cycle.response_started and not self.pipeline:
+            self._answer(why)
+            self.transport.close()
+        elif cycle.more_body or why.status == 408:
+            self.transport.abort()
+        else:  # an earlier request is being answered: that, and no more
+            cycle.keep_alive = False
+            self.flow.pause_reading()
+
+    def _answer(self, why: Why) -> None:
+        body = problem_body(why.status, why.reason, why.detail)
+        retry = b"retry-after: 5\r\n" if why.status == 503 else b""
+        phrase = http.HTTPStatus(why.status).phrase.encode()
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n"
+        self.transport.write(
+            head % (why.status, phrase, TYPE.encode(), len(body)) + retry + b"\r\n" + body
+        )

@@ -1,0 +1,232 @@
+"""The widget's optional part: who gets it, how it is served, the marks and cookies behind it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from server.ingest.payload import Envelope, WireEvent, write_id
+from server.model import Site, SiteSettings
+from server.web.marks import LIFE_MS, MOST, Marks
+from server.web.returning import NOBODY, recognise
+from server.web.widget import optional_file, optional_hash, widget_body
+from tests.office import Office
+from tests.web.test_pages_settings import ONE_ENGINE, SITE, post, settings
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_800_000_000_000
+ANN, BEN, CAT = (write_id(bytes([number]) * 16) for number in (1, 2, 3))
+NEAR = {"sec-fetch-site": "same-origin", "origin": "https://shop.example"}
+
+
+def site(**given: Any) -> Site:
+    return Site(site_id=7, name="Acme", keys=("k1",), settings=SiteSettings(**given))
+
+
+def batch(visitor: str | None, flags: int = 1, url: str = "", **more: Any) -> Envelope:
+    event = WireEvent(i=ANN, y="page_view", t=NOW, u=url or None)
+    return Envelope(k="k1", t=NOW, e=[event], v=visitor, f=flags, **more)
+
+
+# ------------------------------------------------------------ the file
+
+
+@ONE_ENGINE
+async def test_the_optional_part_is_kept_for_ever_under_its_own_name(office: Office) -> None:
+    app = office.app.asgi
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://t.example"
+    ) as client:
+        now = await client.get(f"/h/c.{optional_hash()}.js")
+        old = await client.get("/h/c.000000000000.js")
+        assert now.text == old.text
+        assert "immutable" in now.headers["cache-control"]
+        assert "immutable" not in old.headers["cache-control"]
+        assert now.headers["access-control-allow-origin"] == "*"
+        assert now.headers["content-type"].startswith("text/javascript")
+
+
+def test_the_widget_asks_for_the_very_file_that_is_served() -> None:
+    body = optional_file("").body
+    assert hashlib.sha256(body).hexdigest().startswith(optional_hash())
+    assert f"c.{optional_hash()}.js".encode() in widget_body({"key": "k", "links": True})
+    assert b"c." + optional_hash().encode() not in widget_body({"key": "k"})
+
+
+@ONE_ENGINE
+async def test_the_options_are_set_on_the_site_s_page(office: Office) -> None:
+    async with await office.browser("owner") as client:
+        shown = (await client.get("/settings")).text
+        assert 'name="tag_links"' in shown
+        given = {"tag_links": "1", "tag_handover": "1", "tag_exclude": "/admin*\n/cart"}
+        done = await post(client, "/settings", **SITE | given)
+        assert done.headers["location"] == "/settings?said=saved"
+        widget = (await settings(office))["widget"]
+        assert (widget["links"], widget["handover"], widget["downloads"]) == (True, True, False)
+        assert widget["exclude"] == ["/admin*", "/cart"]
+        log = (await office.get("/api/v1/sites/1/log")).text
+        assert (await post(client, "/settings", **SITE | given)).status_code == 303
+        assert (await office.get("/api/v1/sites/1/log")).text == log, "nothing was changed"
+        key = (await office.get("/api/v1/sites/1")).json()["key"]
+        tag = (await client.get(f"/h/{key}.js")).text
+        assert '"links":true' in tag
+
+
+@ONE_ENGINE
+async def test_a_page_of_the_server_s_own_origin_gets_what_reads_the_answer(office: Office) -> None:
+    key = (await office.get("/api/v1/sites/1")).json()["key"]
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=office.app.asgi), base_url="http://t.example"
+    ) as client:
+        near = await client.get(f"/h/{key}.js", headers={"Sec-Fetch-Site": "same-origin"})
+        far = await client.get(f"/h/{key}.js", headers={"Sec-Fetch-Site": "cross-site"})
+    assert '"mirror":true' in near.text
+    assert "mirror" not in far.text
+    assert "Sec-Fetch-Site" in far.headers["vary"]
+
+
+# ------------------------------------------------------------ marks
+
+
+def test_a_mark_is_good_once_and_for_two_minutes() -> None:
+    marks = Marks("secret")
+    mark = marks.make(7, ANN, NOW)
+    assert ANN not in mark
+    assert marks.redeem(7, mark, BEN, NOW + LIFE_MS) == ""
+    assert marks.redeem(8, mark, BEN, NOW) == "", "of another site"
+    assert Marks("other").redeem(7, mark, BEN, NOW) == ""
+    assert marks.redeem(7, mark, BEN, NOW + LIFE_MS - 1) == ANN
+    assert marks.redeem(7, mark, BEN, NOW) == ANN, "the answer may have been lost"
+    assert marks.redeem(7, mark, CAT, NOW) == ""
+    assert marks.follow(7, BEN, NOW) == ANN
+    assert marks.follow(7, BEN, NOW + LIFE_MS) == marks.follow(8, BEN, NOW) == ""
+
+
+def test_marks_are_forgotten_and_never_too_many() -> None:
+    marks = Marks("secret")
+    first = marks.make(7, ANN, NOW)
+    for _ in range(MOST):
+        marks.make(7, BEN, NOW)
+    assert len(marks) == MOST
+    assert marks.redeem(7, first, CAT, NOW) == ""
+    marks.make(7, BEN, NOW + LIFE_MS)
+    assert len(marks) == 1
+
+
+@ONE_ENGINE
+async def test_a_mark_is_given_where_the_site_hands_over(office: Office) -> None:
+    found = (await office.get("/api/v1/sites/1")).json()
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=office.app.asgi), base_url="http://t.example"
+    ) as client:
+
+        async def ask(body: str) -> httpx2.Response:
+            return await client.post("/h/mark", content=body)
+
+        wanted = json.dumps({"k": found["key"], "v": ANN})
+        assert (await ask(wanted)).status_code == 403
+        change = {"widget": {"handover": True}}
+        async with office.client(office.token) as owner:
+            done = await owner.patch("/api/v1/sites/1/settings", json=change)
+        assert done.status_code == 200
+        given = await ask(wanted)
+        assert given.status_code == 200
+        assert given.headers["access-control-allow-origin"] == "*"
+        state = office.app.state
+        assert state.marks.redeem(1, given.json()["m"], BEN, state.clock()) == ANN
+        for wrong in (
+            "",
+            "[]",
+            '{"k":"k1"}',
+            json.dumps({"k": found["key"], "v": "x"}),
+            "x" * 2_000,
+        ):
+            answer = await ask(wrong)
+            assert answer.status_code in {400, 413}
+            assert answer.json()["detail"]
+
+
+# ------------------------------------------------------------ who returns
+
+
+@pytest.mark.parametrize(
+    ("headers", "more", "cookie"),
+    [
+        (NEAR, {}, ANN),
+        (NEAR, {"c": "granted"}, ANN),
+        ({}, {}, None),
+        ({"sec-fetch-site": "same-site"}, {}, None),
+        (NEAR | {"sec-gpc": "1"}, {}, None),
+        (NEAR, {"c": "denied"}, None),
+    ],
+)
+def test_the_cookie_mirrors_the_script_s_id(
+    headers: Mapping[str, str], more: dict[str, Any], cookie: str | None
+) -> None:
+    back = recognise(site(), batch(ANN, **more), headers, Marks("s"), NOW)
+    assert back.visitor == ""
+    if cookie is None:
+        assert back is NOBODY
+    else:
+        text = back.cookie.decode()
+        assert text.startswith(f"hr7={cookie}; ")
+        assert re.search(r"Max-Age=34128000; HttpOnly; SameSite=Lax; Secure$", text)
+
+
+@pytest.mark.parametrize("mode", ["ask", "off"])
+def test_where_nothing_may_be_kept_a_cookie_of_before_ends(mode: str) -> None:
+    wire = batch(BEN)
+    back = recognise(site(consent=mode), wire, NEAR | {"cookie": f"hr7={ANN}"}, Marks("s"), NOW)
+    assert wire.v == BEN
+    assert back.cookie.startswith(b"hr7=; Path=/; Max-Age=0;")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "flags", "known"),
+    [
+        (f"a=1; hr7={ANN}; b=2", 1, ANN),
+        (f"hr7={ANN}", 0, ""),
+        (f"xhr7={ANN}", 1, ""),
+        (f"hr71={ANN}", 1, ""),
+        ("hr7=short", 1, ""),
+        (f"hr7={'A' * 22}", 1, ""),
+        ("", 1, ""),
+    ],
+)
+def test_only_a_brand_new_id_gives_way_to_the_cookie(cookie: str, flags: int, known: str) -> None:
+    wire = batch(BEN, flags)
+    back = recognise(site(), wire, NEAR | {"cookie": cookie}, Marks("s"), NOW)
+    assert (back.visitor, wire.v) == (known, known or BEN)
+    assert wire.f == (0 if known else flags)
+    assert back.cookie.startswith(f"hr7={known or BEN};".encode())
+
+
+def test_a_refusal_ends_the_cookie_with_the_id_it_comes_with() -> None:
+    wire = batch(ANN, 0)
+    wire.e.append(WireEvent(i=BEN, y="consent", t=NOW, d=msgspec.Raw(b'{"state":"denied"}')))
+    back = recognise(site(), wire, NEAR | {"cookie": f"hr7={ANN}"}, Marks("s"), NOW)
+    assert back.cookie.startswith(b"hr7=;")
+
+
+def test_a_mark_is_followed_by_what_its_page_sends_later() -> None:
+    marks = Marks("s")
+    url = f"https://b.example/?a=1&_hr={marks.make(7, ANN, NOW)}#x"
+    for wire in (batch(BEN, url=url), batch(BEN, 0), batch(BEN, url=url)):
+        assert recognise(site(), wire, {}, marks, NOW).visitor == ANN
+        assert wire.v == ANN
+    assert recognise(site(), batch(CAT, url=url), {}, marks, NOW).visitor == ""
+    known = batch(CAT, 0, url=f"https://b.example/?_hr={marks.make(7, ANN, NOW)}")
+    assert recognise(site(), known, {}, marks, NOW) is NOBODY or known.v == CAT
+
+
+@ONE_ENGINE
+async def test_types_are_given_out_as_text(office: Office) -> None:
+    answer = await office.get("/h/handraise.d.ts")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "command: 'identify'" in answer.text
