@@ -1,4 +1,4 @@
-"""`make bench`: the figures of the write path, as ratios to what the machine can do at all.
+"""`make bench`: the figures, as ratios to what the machine can do at all; docs/proof.md reads them.
 
 How to read the table: a line is met if `measured` reaches `must`. Both sides of a ratio (×) are
 measured in this one run, in turns, on the same cores: the server under test on core 0, the
@@ -9,22 +9,40 @@ spread wide and the tail late: repeat such a run before believing it.
 The no-op is a raw ASGI app under the same uvicorn that reads the body and answers: nothing in this
 language and server can be faster. Ingest means acknowledged after fsync, into a log that holds a
 million events already, with the projector running.
+
+`--events` scales it: so many are stored for the ratios, `--large` (ten times as many) for growth
+and for reading.
 """
 
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from tests.bench import late, plain, reading, rebuild, rescore, scoring
+from tests.bench import (
+    download,
+    growth,
+    late,
+    lengths,
+    listening,
+    matrix,
+    plain,
+    reading,
+    rebuild,
+    rescore,
+    scoring,
+    widget_speed,
+)
+from tests.bench.flame import SAMPLERS, flame
 from tests.bench.place import NAME, Copies, filled
 from tests.bench.postgres import Postgres
+from tests.bench.reading_fill import filled_site
 from tests.bench.serving import Ingest, Plan, Sqlite, Sustained, generator_row, start_rows
-from tests.bench.table import Row, number, say, shown
+from tests.bench.table import Row, medians, number, say, shown, spread
 from tests.engines import CannotStart
 
 GROUPS = (
@@ -37,9 +55,14 @@ GROUPS = (
     "rebuild",
     "rescore",
     "reading",
+    "disk",
     "generator",
     "ingest",
     "sustained",
+    "matrix",
+    "growth",
+    "live",
+    "csv",
     "start",
     "postgres",
 )
@@ -48,8 +71,11 @@ GROUPS = (
 class Bench:
     """One run: what was asked for, and the rows found so far."""
 
-    def __init__(self, events: int, plan: Plan, scratch: Path, data: Path, quick: bool) -> None:
+    def __init__(
+        self, events: int, large: int, plan: Plan, scratch: Path, data: Path, quick: bool
+    ) -> None:
         self.events = events
+        self.large = large
         self.plan = plan
         self.scratch = scratch
         self.data = data
@@ -74,17 +100,20 @@ class Bench:
         return scoring.rows()
 
     def widget(self) -> list[Row]:
-        return [plain.widget()]
+        loads, navigations = (1, 100) if self.quick else (30, 1_000)
+        return [plain.widget(), *widget_speed.rows(self.scratch, loads, navigations)]
 
     def fsync(self) -> list[Row]:
         row, self.fsync_p99 = plain.fsync(self.scratch)
         return [row]
 
     def append(self) -> list[Row]:
-        return [plain.bulk_insert(self.filled() / NAME, self.scratch)]
+        path = self.filled() / NAME
+        return [plain.bare_insert(path, self.scratch), plain.bulk_insert(path, self.scratch)]
 
     def late(self) -> list[Row]:
-        return late.late_events(self.scratch, 20 if self.quick else 200)
+        visitors = 20 if self.quick else 200
+        return medians([late.late_events(self.scratch, visitors) for _ in range(self.plan.runs)])
 
     def rebuild(self) -> list[Row]:
         return rebuild.rebuild(self.filled(), self.scratch)
@@ -93,9 +122,15 @@ class Bench:
         return rescore.rescored(self.scratch, 200 if self.quick else 4_000)
 
     def reading(self) -> list[Row]:
-        say(f"  a site of {self.events:,} events is filled and projected, unless it is kept")
-        times = 10 if self.quick else 100
-        return reading.reading(self.data, self.scratch, self.events, times)
+        times = 10 if self.quick else 300
+        return reading.reading(self._site(), self.scratch, times)
+
+    def disk(self) -> list[Row]:
+        return growth.disk(self._site() / NAME, self.large)
+
+    def _site(self) -> Path:
+        say(f"  a site of {self.large:,} events is filled and projected, unless it is kept")
+        return filled_site(self.data, self.large)
 
     def generator(self) -> list[Row]:
         return [generator_row(self.quick)]
@@ -121,8 +156,22 @@ class Bench:
     def _noop(self) -> float:
         return self.noop or generator_row(self.quick).measured
 
+    def matrix(self) -> list[Row]:
+        return matrix.matrix(self.sqlite(), self.plan, 3 if self.quick else 0)
+
+    def growth(self) -> list[Row]:
+        levels = (0, self.events, self.large)
+        return growth.growth(self.data, self.scratch, levels, self.plan)
+
+    def live(self) -> list[Row]:
+        copies = Copies(self.filled(), self.scratch)
+        return listening.live(copies, *((20, 20) if self.quick else (200, 200)))
+
+    def csv(self) -> list[Row]:
+        return download.people_csv(self.data, self.scratch, 500 if self.quick else 100_000)
+
     def start(self) -> list[Row]:
-        return start_rows(self.sqlite())
+        return start_rows(self.sqlite(), self.plan.runs, self.events)
 
     def postgres(self) -> list[Row]:
         try:
@@ -136,42 +185,72 @@ class Bench:
             runs.full.add(runs.app(seed))
         search = Sustained(place, self.plan, runs.noop.rate)
         part = search.find(0.08, 0.24)
-        ratio, told = runs.full.rate / runs.noop.rate, f"{number(runs.full.rate)} events/s"
+        ratio, rates = runs.full.rate / runs.noop.rate, runs.full.rates
+        told = f"{number(runs.full.rate)} events/s ({spread(rates)})"
         return [
             Row("PostgreSQL: ingest, one event a request", ratio, 0.22, 0.33, "×", told),
             Row("PostgreSQL: sustained", part, 0.08, 0.15, "×", ", ".join(search.tried)),
+            *matrix.matrix(place, self.plan, 1 if self.quick else 0),
         ]
 
 
 @click.command()
 @click.option("--events", default=1_000_000, show_default=True, help="events stored beforehand")
+@click.option("--large", default=0, help="events stored for growth and reading; 10 × --events")
 @click.option("--seconds", default=6.0, show_default=True, help="length of one run")
 @click.option("--runs", default=3, show_default=True, help="repetitions of each interleaved run")
 @click.option("--quick", is_flag=True, help="show that everything runs; the figures mean nothing")
 @click.option("--only", default="", help=f"some of: {', '.join(GROUPS)} (comma separated)")
-@click.option("--data", default="", help="keep the filled database in this folder")
-def main(events: int, seconds: float, runs: int, quick: bool, only: str, data: str) -> None:
-    """Measure the write path and print one table."""
+@click.option("--data", default="", help="keep the filled databases in this folder")
+@click.option("--flame", "picture", default="", help="only draw a flame graph of ingest, as SVG")
+@click.option("--flame-by", type=click.Choice(SAMPLERS), default="auto", show_default=True)
+def main(
+    events: int,
+    large: int,
+    seconds: float,
+    runs: int,
+    quick: bool,
+    only: str,
+    data: str,
+    picture: str,
+    flame_by: str,
+) -> None:
+    """Measure, and print one table."""
     wanted = [name for name in only.split(",") if name] or list(GROUPS)
     unknown = set(wanted) - set(GROUPS)
     if unknown:
         raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--only")
     if quick:
         events, seconds, runs = min(events, 5_000), 1.0, 1
-    began = time.monotonic()
+    large = large or events * (2 if quick else 10)
     os.sched_setaffinity(0, {0})
-    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="hr-bench-") as scratch:
         plan = Plan(runs, seconds, seconds * 2)
-        bench = Bench(events, plan, Path(scratch), Path(data or scratch), quick)
-        with bench.stack:
-            for name in wanted:
-                say(f"{name} …")
-                measure: Callable[[], list[Row]] = getattr(bench, name)
-                rows += measure()
+        bench = Bench(events, large, plan, Path(scratch), Path(data or scratch), quick)
+        if picture:
+            flame(bench.sqlite(), plan, bench.scratch, Path(picture), flame_by)
+        else:
+            measure(bench, wanted)
+
+
+def measure(bench: Bench, wanted: Sequence[str]) -> None:
+    """Every group in turn; the table, and how long it took."""
+    size = lengths.Size(bench.events, bench.large, bench.plan, bench.data, bench.quick)
+    click.echo(lengths.told(wanted, size), err=True)
+    began = time.monotonic()
+    rows: list[Row] = []
+    with bench.stack:
+        for name in wanted:
+            started = time.monotonic()
+            say(f"{name} …")
+            group: Callable[[], list[Row]] = getattr(bench, name)
+            rows += group()
+            say(f"{name}: {time.monotonic() - started:.0f} s")
     click.echo(shown(rows))
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    click.echo(f"took {time.monotonic() - began:.0f} s; load averages at the end {load}")
+    expected = lengths.seconds(wanted, size)
+    took = time.monotonic() - began
+    click.echo(f"took {took:.0f} s, {expected:.0f} expected; load averages at the end {load}")
     missed = [row.what.strip() for row in rows if row.verdict().startswith("MISSED")]
     click.echo(f"missed: {'; '.join(missed)}" if missed else "every figure is met")
 

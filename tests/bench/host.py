@@ -2,7 +2,8 @@
 
 MODE is `noop` (raw ASGI that reads the body), `starlette` (a route that does), or `app` (the whole
 program). It prints its port once it serves; a line on its standard input is answered with a line of
-JSON about its state, and the end of that input ends it.
+JSON about its state, and the end of that input ends it. `--still` keeps the projector from working;
+`--sample FILE` writes what its threads did after a line that says `sample`, for a flame graph.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from server.cli.serving import http_server, listen, tune, warm_up
 from server.settings import Settings
 from server.storage.database import Database
 from server.storage.sqlite import SqliteDatabase
+from tests.bench.sampling import Sampler
 
 OK: dict[str, Any] = {"status": 202, "headers": [(b"content-length", b"2")]}
 
@@ -48,13 +50,23 @@ def starlette_app() -> ASGIApp:
     return Starlette(routes=[Route("/e", _route, methods=["POST"])])
 
 
-def make(folder: str, database_url: str, synchronous: str) -> Handraise:
-    """The whole program; `synchronous` other than FULL is the control."""
+def make(folder: str, database_url: str, synchronous: str, still: bool) -> Handraise:
+    """The whole program; `synchronous` other than FULL is the control. `still`: nothing is
+    projected, to see what accepting costs by itself."""
     settings = Settings(data=folder, database=database_url)
     database: Database | None = None
     if synchronous != "FULL":
         database = SqliteDatabase(Path(folder) / "handraise.db", synchronous=synchronous)
-    return Handraise(settings, database=database)
+    app = Handraise(settings, database=database)
+    if still:
+        app.state.projector.sites = lambda: []
+    return app
+
+
+def used() -> dict[str, float]:
+    """What this process has used: seconds of work, and memory at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"peak_mb": peak, "cpu_s": time.process_time()}
 
 
 async def report(app: Handraise) -> dict[str, float]:
@@ -68,9 +80,8 @@ async def report(app: Handraise) -> dict[str, float]:
         "head": head,
         "cursor": cursor,
         "lag_s": max(0.0, time.time() - at / 1000) if at is not None else 0.0,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "long_turns": state.metrics.long_turns._value.get(),  # its own test reads it so
-        "cpu_s": time.process_time(),
+        **used(),
     }
 
 
@@ -80,27 +91,34 @@ HEAD = (
 OLDEST = "SELECT at + lag FROM entries WHERE site_id = 1 AND seq > $1 ORDER BY seq LIMIT 1"
 
 
-async def talk(app: Handraise | None) -> None:
+async def talk(app: Handraise | None, sampler: Sampler) -> None:
     """Answer each line on standard input until it ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.readline():
-        print(json.dumps(await report(app) if app else {}), flush=True)  # noqa: T201
+    while line := await reader.readline():
+        if line == b"sample\n":
+            sampler.start()
+        print(json.dumps(await report(app) if app else used()), flush=True)  # noqa: T201
 
 
-async def serve(mode: str, folder: str, database_url: str, synchronous: str) -> None:
-    app = make(folder, database_url, synchronous) if mode == "app" else None
+async def serve(given: argparse.Namespace) -> None:
+    app = None
+    if given.mode == "app":
+        app = make(given.data, given.database, given.synchronous, given.still)
     if app is not None:
         await app.start()
-    asgi = app.asgi if app else noop if mode == "noop" else starlette_app()
+    asgi = app.asgi if app else noop if given.mode == "noop" else starlette_app()
     warm_up()
     tune()
     listener = listen("127.0.0.1", 0)
     server = http_server(asgi)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     print(listener.getsockname()[1], flush=True)  # noqa: T201
-    await talk(app)
+    sampler = Sampler()
+    await talk(app, sampler)
+    if given.sample:
+        sampler.write(Path(given.sample))
     server.should_exit = True
     await serving
     if app is not None:
@@ -114,9 +132,11 @@ def main() -> None:
     parser.add_argument("--database", default="")
     parser.add_argument("--synchronous", default="FULL")
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--still", action="store_true")
+    parser.add_argument("--sample", default="")
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
-    uvloop.run(serve(given.mode, given.data, given.database, given.synchronous))
+    uvloop.run(serve(given))
 
 
 if __name__ == "__main__":

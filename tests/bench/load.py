@@ -9,6 +9,7 @@ request was due, so a server that stalls cannot hide it.
 import argparse
 import itertools
 import json
+import math
 import os
 import select
 import socket
@@ -84,6 +85,7 @@ class Result:
             "refused": self.refused,
             "p50": quantile(ordered, 0.5),
             "p99": quantile(ordered, 0.99),
+            "p999": quantile(ordered, 0.999),
             "max": ordered[-1] if ordered else 0.0,
         }
 
@@ -148,6 +150,20 @@ def pace(connections: list[Connection], seconds: float, rate: float) -> Result:
     return result
 
 
+def _streams(given: argparse.Namespace) -> list[list[bytes]]:
+    """The requests of each connection, put together before the clock starts."""
+    work = Workload(given.seed, time.time_ns() // 1_000_000)
+    streams: list[list[bytes]] = [[] for _ in range(given.connections)]
+    # Each connection gets whole rounds of its visitors; with a rate, one to spare.
+    a_round = given.connections * VISITORS_A_CONNECTION * math.ceil(EVENTS_A_VISITOR / given.batch)
+    wanted = max(given.requests, a_round)
+    if given.rate:
+        wanted = int(a_round * (given.rate * given.seconds / given.batch // a_round + 2))
+    for number, stream in enumerate(work.requests(wanted, given.batch)):
+        streams[number % given.connections].extend(stream)
+    return streams
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
@@ -157,17 +173,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--core", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--cycle", action="store_true", help="send the same again (no-op only)")
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core % (os.cpu_count() or 1)})
-    work = Workload(given.seed, time.time_ns() // 1_000_000)
-    streams: list[list[bytes]] = [[] for _ in range(CONNECTIONS)]
-    wanted = given.requests
-    if given.rate:  # each connection gets whole rounds of its visitors, and one to spare
-        a_round = CONNECTIONS * VISITORS_A_CONNECTION * EVENTS_A_VISITOR / given.batch
-        wanted = int(a_round * (given.rate * given.seconds / given.batch // a_round + 2))
-    for number, stream in enumerate(work.requests(wanted, given.batch)):
-        streams[number % CONNECTIONS].extend(stream)
+    streams = _streams(given)
     connections = [
         Connection(given.port, itertools.cycle(stream) if given.cycle else iter(stream))
         for stream in streams
@@ -177,7 +187,7 @@ def main() -> None:
         result = pace(connections, given.seconds, given.rate / given.batch)
     else:
         result = saturate(connections, given.seconds)
-    print(json.dumps(result.shown(given.batch, CONNECTIONS)))  # noqa: T201 - read by the parent
+    print(json.dumps(result.shown(given.batch, given.connections)))  # noqa: T201 - read by the parent
 
 
 if __name__ == "__main__":

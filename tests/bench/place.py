@@ -13,6 +13,7 @@ from server.storage.database import Database, Query, Script
 from server.storage.migrate import migrate
 from server.storage.names import Names
 from server.storage.sqlite import SqliteDatabase
+from tests.bench.table import say
 from tests.bench.workload import KEY, SETTINGS, Workload
 
 NAME = "handraise.db"
@@ -26,19 +27,20 @@ def now_ms() -> int:
 async def fill(database: Database, events: int) -> None:
     """A migrated database with one site and that many events, all of them projected already."""
     await migrate(database)
-    await _turn(database, sites.add("Bench", KEY, "secret", SETTINGS, now_ms()))
+    await turn(database, sites.add("Bench", KEY, "secret", SETTINGS, now_ms()))
     work = Workload(7, now_ms() - DAY_MS)
     names = Names()
     for part in work.events(events):
-        await _turn(database, entries.append(1, part, names))
-    await _turn(database, _pass_all())
+        await turn(database, entries.append(1, part, names))
+    await turn(database, _pass_all())
 
 
 def _pass_all() -> Script[None]:
     yield Query("UPDATE cursors SET seq = (SELECT seq FROM heads WHERE site_id = 1)")
 
 
-async def _turn(database: Database, script: Script[object]) -> None:
+async def turn(database: Database, script: Script[object]) -> None:
+    """One script by itself."""
     outcome = (await database.turn([lambda: script]))[0]
     if outcome.error:
         raise outcome.error
@@ -50,8 +52,11 @@ def filled(folder: Path, events: int) -> Path:
     if not (place / "done").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
+        began = time.monotonic()
         asyncio.run(_fill_sqlite(place / NAME, events))
         (place / "done").touch()
+        took = time.monotonic() - began
+        say(f"    filled with {events:,} events in {took:.0f} s, {events / took:,.0f}/s")
     return place
 
 
@@ -72,11 +77,15 @@ class Copies:
         self.names: Iterator[Path] = (scratch / f"run-{i}" for i in range(10_000))
         self.last: Path | None = None
 
-    def fresh(self) -> Path:
+    def drop(self) -> None:
+        """Delete the last one."""
         if self.last is not None:
             shutil.rmtree(self.last, ignore_errors=True)
+        self.last = None
+
+    def fresh(self) -> Path:
+        self.drop()
         self.last = next(self.names)
-        shutil.rmtree(self.last, ignore_errors=True)
         self.last.mkdir(parents=True)
         shutil.copyfile(self.filled / NAME, self.last / NAME)
         os.sync()  # what the copy left to write is no part of the run

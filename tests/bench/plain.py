@@ -1,15 +1,19 @@
 """Rows that need no second process: parts of the path by themselves, on the server's core."""
 
 import os
+import random
+import shutil
 import statistics
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from server.ingest.payload import decode
 from server.storage import entries
 from server.storage.names import Names
 from server.storage.sqlite import SqliteWriter
+from server.storage.sqlite_faults import numbered
 from server.web.widget import widget_file
 from tests.bench.load import quantile
 from tests.bench.place import now_ms
@@ -39,10 +43,42 @@ def decoding() -> Row:
     return Row("decode alone", middle, unit="/s", note=spread(all_))
 
 
+def bare_insert(filled: Path, scratch: Path) -> Row:
+    """What SQLite itself can do with our table: ready rows into `entries`, 1,000 a commit, FULL,
+    with nothing of ours but the statement."""
+    path = scratch / "bare.db"
+    shutil.copyfile(filled, path)
+    connection = SqliteWriter(path, "FULL").connection
+    (last,) = connection.execute("SELECT max(seq) FROM entries").fetchone()
+    made = count(last + 1)
+    choose, now = random.Random(13), now_ms()
+    insert = numbered(entries.INSERT)
+
+    def row() -> tuple[int | bytes | str | None, ...]:
+        event_id = now.to_bytes(6, "big") + choose.randbytes(10)
+        texts = (choose.randrange(1, 5_000), 7, None, choose.randrange(1, 200), None, None, None)
+        return (1, next(made), event_id, 1, now, 0, 1, 1, 0, *texts, 0, None, 0, 0, 0, None, None)
+
+    def once() -> float:
+        parts = [[row() for _ in range(1_000)] for _ in range(20)]
+        started = time.perf_counter()
+        for part in parts:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(insert, part)
+            connection.execute("COMMIT")
+        return 20_000 / (time.perf_counter() - started)
+
+    middle, all_ = repeated(once, 3)
+    connection.close()
+    path.unlink()
+    note = spread(all_)
+    return Row("bare insert into entries, 1,000 a commit, FULL", middle, unit="/s", note=note)
+
+
 def bulk_insert(filled: Path, scratch: Path) -> Row:
     """Appending through `entries.append` without a server: 64 events a transaction, FULL."""
     path = scratch / "bulk.db"
-    path.write_bytes(filled.read_bytes())
+    shutil.copyfile(filled, path)
     writer = SqliteWriter(path, "FULL")
     names = Names()
     work = Workload(11, now_ms())

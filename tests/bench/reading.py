@@ -11,6 +11,7 @@ import random
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -32,8 +33,7 @@ from server.storage.database import Reader
 from server.storage.sqlite import SqliteDatabase
 from tests.bench.load import quantile
 from tests.bench.place import NAME, now_ms
-from tests.bench.reading_fill import filled_site
-from tests.bench.table import Row, number, spread
+from tests.bench.table import Row, number, say, spread
 
 #: Milliseconds.
 EVERYBODY, FILTERED, TIMELINE, PEOPLE = (50, 10), (300, 150), (10, 3), (20, 5)
@@ -47,6 +47,27 @@ MIX = (
     Filters(landing="/learn/article-2013-about-things"),
     Filters(campaign="push-0", browser="Chrome"),
 )
+#: Each filter of the people list: some leave nearly all, some next to nobody, some nobody at all.
+ASKED = {
+    "stage": PeopleFilter(stage=("mql",)),
+    "signal": PeopleFilter(signal=("pricing_page",)),
+    "score": PeopleFilter(min_score=20),
+    "grade": PeopleFilter(grade=("B2",)),
+    "source": PeopleFilter(source=("google",)),
+    "channel": PeopleFilter(channel=("Organic Search",)),
+    "company": PeopleFilter(company="firm13.example"),
+    "domain": PeopleFilter(domain=("firm13.example",)),
+    "words": PeopleFilter(q="ann1"),
+    "tag": PeopleFilter(tag=("partner",)),
+    "owner": PeopleFilter(owner=("nobody",)),
+    "e-mail": PeopleFilter(email="ann20@firm20.example"),
+    "seen within": PeopleFilter(seen_within=7),
+    "not seen for": PeopleFilter(not_seen_for=90),
+    "lead since": PeopleFilter(lead_from=date(2020, 1, 1)),
+    "do not contact": PeopleFilter(do_not_contact=True),
+    "trait": PeopleFilter(trait=("name:Ann Example20",)),
+    "conflict": PeopleFilter(conflict=True),
+}
 Read = Callable[[Reader], Awaitable[Any]]
 
 
@@ -62,6 +83,7 @@ class Reads:
         self, what: str, goal: tuple[float, float] | None, reads: Sequence[Read], note: str = ""
     ) -> None:
         """The reads in turns, the first turn for nothing."""
+        say(f"  {what.strip()}")
         taken: list[float] = []
         worked: list[float] = []
         for turn in range(1 + math.ceil(self.times / len(reads))):
@@ -138,19 +160,28 @@ async def _lists(reads: Reads, site: Site) -> None:
 
     what = f"{len(busiest)} busiest people, {len(chosen) - len(busiest)} others"
     await reads.measure("timeline page", TIMELINE, [page(one) for one in chosen], what)
+    note = f"{number(len(some))} people"
     for sort in people_list.ORDERS:
-        read = partial(_people, site, sort)
-        await reads.measure(f"people list by {sort}", PEOPLE, [read], f"{number(len(some))} people")
+        read = partial(_people, site, PeopleFilter(), sort)
+        await reads.measure(f"people list by {sort}", PEOPLE, [read], note)
+    for name, asked in ASKED.items():
+        read = partial(_people, site, asked, "-score")
+        async with reads.database.snapshot() as reader:
+            found = await read(reader)
+        note = f"{found} on the page"
+        await reads.measure(f"people list filtered by {name}", None, [read], note)
 
 
-async def _people(site: Site, sort: str, reader: Reader) -> None:
-    await people_list.people(reader, site, PeopleFilter(), sort, Paging(), now_ms())
+async def _people(site: Site, asked: PeopleFilter, sort: str, reader: Reader) -> int:
+    """A page of people; how many there are on it."""
+    page = await people_list.people(reader, site, asked, sort, Paging(), now_ms())
+    return len(page.items)
 
 
-def reading(data: Path, scratch: Path, events: int, times: int) -> list[Row]:
+def reading(filled: Path, scratch: Path, times: int) -> list[Row]:
     """Every figure of reading, on a copy that the system has in its cache."""
     path = scratch / "reading.db"
-    shutil.copyfile(filled_site(data, events) / NAME, path)
+    shutil.copyfile(filled / NAME, path)
     found = asyncio.run(_measure(path, times))
     path.unlink()
     return found

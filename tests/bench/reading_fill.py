@@ -1,28 +1,40 @@
 """Half a year of a site, projected: what reports are measured on.
 
-The mix of events is the fixed workload's; visits are spread over the days, a quarter of them are
-returns, and sources, campaigns, countries, browsers and landing pages are as uneven as in life.
+The mix of events is the fixed workload's: 10 a visit, 5 visits a visitor on the average, so ten
+million events are 200,000 visitors. A tenth of them fill in forms and become people. Visits are
+spread over the days; sources, campaigns, countries, browsers and landing pages are as uneven as in
+life.
 """
 
-import asyncio
 import random
 import shutil
+import time
 from bisect import bisect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import uvloop
 
+from server.cli.serving import tune
 from server.model import DAY_MS, Event, Kind
+from server.project import site_projector
+from server.storage import sqlite
 from tests.bench.late import World
 from tests.bench.place import NAME, now_ms
+from tests.bench.table import say
 from tests.bench.workload import EVENTS_A_VISITOR, LANGUAGES, SCREENS, urls
 
 DAYS = 180
-RETURNS = 0.25
+VISITS_A_VISITOR = 5
+#: Every tenth visitor fills in forms, ten times as often as all do on the average.
+KNOWN, FORM_CHANCE = 10, 0.11
 PAGE_MS = 40_000
+#: A file that says that the log is whole; how often it is told how far projecting is.
+APPENDED, TELL = "appended", 500_000
 REFERRERS = (
     *("https://www.google.com/", "", "https://www.bing.com/", "https://www.linkedin.com/"),
     *("https://duckduckgo.com/", "https://news.ycombinator.com/", "https://chatgpt.com/"),
@@ -80,7 +92,7 @@ class Site:
 
     def _visits(self, count: int) -> list[Visit]:
         choose, found = self.random, list[Visit]()
-        visitors = round(count * (1 - RETURNS))
+        visitors = max(1, count // VISITS_A_VISITOR)
         since = self.now - DAYS * DAY_MS
         for number in range(count):
             visitor = number if number < visitors else int(choose.random() * visitors)
@@ -106,12 +118,9 @@ class Site:
             at = visit.start + number * PAGE_MS
             event_id = at.to_bytes(6, "big") + choose.randbytes(10)
             chance = choose.random() if number else 1.0
-            kind = Kind.PAGE_VIEW
-            if chance > 0.333:
+            kind = _kind(chance, visit.visitor)
+            if kind is Kind.PAGE_VIEW:
                 page, view = self.urls[self.page(choose)], event_id
-            else:
-                kind = Kind.ENGAGEMENT if chance > 0.055 else Kind.CLICK
-                kind = Kind.FORM_SUBMIT if chance <= 0.011 else kind
             yield Event(
                 event_id=event_id,
                 kind=kind,
@@ -132,6 +141,14 @@ class Site:
             )
 
 
+def _kind(chance: float, visitor: int) -> Kind:
+    if chance > 0.333:
+        return Kind.PAGE_VIEW
+    if visitor % KNOWN == 0 and chance <= FORM_CHANCE:
+        return Kind.FORM_SUBMIT
+    return Kind.ENGAGEMENT if chance > 0.055 else Kind.CLICK
+
+
 def _data(kind: Kind, number: int, visitor: int) -> str:
     match kind:
         case Kind.PAGE_VIEW:
@@ -147,24 +164,55 @@ def _data(kind: Kind, number: int, visitor: int) -> str:
     ).decode()
 
 
-async def _fill(path: Path, events: int) -> None:
-    world = World(path)
+@contextmanager
+def in_bulk() -> Iterator[None]:
+    """While a site is filled nobody waits for an answer: results of thousands of entries, and a
+    large cache. What is derived is the same, whatever a result's size."""
+    known = site_projector.BATCH_LEAST, site_projector.BATCH, sqlite.PAGE_CACHE_KB
+    site_projector.BATCH_LEAST = site_projector.BATCH = 4_096
+    sqlite.PAGE_CACHE_KB = 400_000
+    try:
+        yield
+    finally:
+        site_projector.BATCH_LEAST, site_projector.BATCH, sqlite.PAGE_CACHE_KB = known
+
+
+async def _fill(place: Path, parts: Iterator[list[Event]], events: int) -> None:
+    world = World(place / NAME, "OFF")
     await world.open()
     try:
-        for part in Site(11, now_ms(), events).events():
-            await world.append(part)
-        while await world.projector.round() or world.projector.behind:
-            pass
+        if not (place / APPENDED).exists():
+            for part in parts:
+                await world.append(part)
+            (place / APPENDED).touch()
+        tune()
+        passed, told, began = 0, 0, time.monotonic()
+        while (count := await world.projector.round()) or world.projector.behind:
+            passed += count
+            if passed - told >= TELL:
+                told, rate = passed, passed / (time.monotonic() - began)
+                say(f"    {passed:,} of {events:,} or more projected, {rate:,.0f}/s")
     finally:
         await world.close()
 
 
-def filled_site(folder: Path, events: int) -> Path:
-    """The folder of a database with that many events, all projected; made if it is not there."""
-    place = folder / f"site-{events}"
+def filled_with(place: Path, parts: Iterator[list[Event]], events: int) -> Path:
+    """A folder with a database of these events, all projected; made if it is not there. One that
+    was left while it was projected is gone on with."""
     if not (place / "done").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        asyncio.run(_fill(place / NAME, events))
+        if not (place / APPENDED).exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+        began = time.monotonic()
+        with in_bulk():
+            uvloop.run(_fill(place, parts, events))
         (place / "done").touch()
+        took = time.monotonic() - began
+        say(f"    filled with {events:,} events in {took:.0f} s, {events / took:,.0f}/s")
     return place
+
+
+def filled_site(folder: Path, events: int) -> Path:
+    """The folder of the site of half a year with that many events."""
+    place = folder / f"site-{events}"
+    return filled_with(place, Site(11, now_ms(), events).events(), events)

@@ -39,9 +39,10 @@ class Host:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def ask(self) -> dict[str, float]:
+    def ask(self, word: str = "") -> dict[str, float]:
+        """Its state. The word `sample` also has it begin to write down what it does."""
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         answer: dict[str, float] = json.loads(self._out.readline())
         return answer

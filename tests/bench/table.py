@@ -1,5 +1,6 @@
 """The one table: what | must | stretch | measured | met or the distance."""
 
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,6 +41,17 @@ def number(value: float | None, unit: str = "") -> str:
 def spread(values: Sequence[float], unit: str = "") -> str:
     """The least and the most of repeated runs."""
     return f"{number(min(values))}–{number(max(values), unit)}"
+
+
+def medians(runs: Sequence[Sequence[Row]]) -> list[Row]:
+    """The same rows of several runs as one: each with its median, the spread in its note."""
+    found = []
+    for rows in zip(*runs, strict=True):
+        values = [row.measured for row in rows]
+        told = [rows[0].note, spread(values) if len(values) > 1 else ""]
+        note = "; ".join(filter(None, told))
+        found.append(rows[0]._replace(measured=statistics.median(values), note=note))
+    return found
 
 
 def shown(rows: Sequence[Row]) -> str:

@@ -74,9 +74,11 @@ def text_id(value: bytes) -> str:
 
 
 class Workload:
-    """Visitors and their events, the same for the same seed. `now` is the time in the ids, ms."""
+    """Visitors and their events, the same for the same seed. `now` is the time in the ids, ms;
+    `key` the site's public key."""
 
-    def __init__(self, seed: int, now: int) -> None:
+    def __init__(self, seed: int, now: int, key: str = KEY) -> None:
+        self.key = key
         self.random = random.Random(seed)
         self.now = now
         self.agents = agents()
@@ -100,12 +102,12 @@ class Workload:
         at = self.now + age + int(self.random.random() * 5_000)
         return at.to_bytes(6, "big") + self.random.randbytes(10)
 
-    def visit(self, age: int = 0) -> Iterator[Planned]:
-        """The ten events of one visitor: the first is a page view."""
+    def visit(self, age: int = 0, events: int = EVENTS_A_VISITOR) -> Iterator[Planned]:
+        """The events of one visitor: the first is a page view."""
         choose = self.random.random
         view = b""
         page = 0
-        for number in range(EVENTS_A_VISITOR):
+        for number in range(events):
             chance = choose() if number else 1.0
             event_id = self.event_id(age)
             if chance > 0.333:
@@ -132,7 +134,8 @@ class Workload:
 
     def _visitor_requests(self, batch: int) -> list[bytes]:
         person = self.person()
-        events = [self._wire(person, planned) for planned in self.visit()]
+        count = max(batch, EVENTS_A_VISITOR)  # a request is one visitor's
+        events = [self._wire(person, planned) for planned in self.visit(0, count)]
         parts = [events[i : i + batch] for i in range(0, len(events), batch)]
         return [self._request(person, part) for part in parts]
 
@@ -151,7 +154,7 @@ class Workload:
 
     def _request(self, person: Person, events: Sequence[str]) -> bytes:
         body = (
-            f'{{"x":1,"b":"1.0","k":"{KEY}","v":"{text_id(person.key)}","t":{self.now},'
+            f'{{"x":1,"b":"1.0","k":"{self.key}","v":"{text_id(person.key)}","t":{self.now},'
             f'"c":"unknown","s":"AAAAAAAAAAE","f":0,"e":[{",".join(events)}]}}'
         )
         return (HEADER % (len(body), person.agent, body)).encode()
@@ -200,7 +203,8 @@ def wire_data(person: Person, planned: Planned) -> str:
         case Kind.PAGE_VIEW:
             return person.screen
         case Kind.ENGAGEMENT:
-            return f'{{"ms":{3_000 + 7_000 * planned.number},"scroll":{10 * planned.number}}}'
+            number = planned.number % EVENTS_A_VISITOR
+            return f'{{"ms":{3_000 + 7_000 * number},"scroll":{10 * number}}}'
         case Kind.CLICK:
             return '{"href":"https://docs.acme.example/start","text":"Read the docs"}'
         case _:

@@ -1,0 +1,87 @@
+"""How long a run will take, as far as it can be known before: figures of an idle machine of two
+cores. What is filled already and kept is not filled again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench import matrix
+from tests.bench.reading import ASKED
+from tests.bench.serving import PROBES, Plan
+
+#: Events a second: into the log alone, and projected too; in PostgreSQL.
+LOG, PROJECTED, POSTGRES = 50_000, 15_000, 15_000
+REBUILT = 7_000
+#: What a run has beside its load: copy, start, warm up, put requests together, stop.
+AROUND_S = 6.0
+OTHER_S = 8.0
+PEOPLE = 100_000
+READS = 30
+
+
+class Size(NamedTuple):
+    """What is asked for."""
+
+    events: int
+    large: int
+    plan: Plan
+    data: Path
+    quick: bool
+
+    def fill(self, name: str, events: int, rate: int) -> float:
+        return 0.0 if (self.data / name / "done").exists() else events / rate
+
+    def log(self) -> float:
+        return self.fill(f"filled-{self.events}", self.events, LOG)
+
+    def site(self) -> float:
+        return self.fill(f"site-{self.large}", self.large, PROJECTED)
+
+    def people(self) -> float:
+        return 0.0 if self.quick else self.fill(f"people-{PEOPLE}", 2 * PEOPLE, PROJECTED // 6)
+
+
+#: Groups that use the filled log, and those that use the projected site.
+OF_LOG = {"append", "rebuild", "ingest", "sustained", "matrix", "growth", "live", "start"}
+OF_SITE = {"reading", "disk"}
+
+
+def _groups(size: Size) -> dict[str, float]:
+    """Seconds of each group, without what is filled for several."""
+    plan, quick = size.plan, size.quick
+    run = plan.seconds + AROUND_S
+    search = PROBES * (plan.sustained + AROUND_S)
+    copies = size.large / 1_000_000 * plan.runs
+    large = size.fill(f"filled-{size.large}", size.large, LOG)
+    postgres = 5 + size.events / POSTGRES + search
+    return {
+        "ingest": plan.runs * (3 * run + 3 * (plan.seconds / 2 + AROUND_S)),
+        "sustained": search,
+        "matrix": plan.runs * run * (3 if quick else len(list(matrix.cells("SQLite")))),
+        "growth": 3 * plan.runs * run + copies + large,
+        "postgres": postgres + plan.runs * run * (3 if quick else 11),
+        "rebuild": size.events / REBUILT,
+        "reading": 5.0 if quick else 30 + READS * 5 + len(ASKED) * 5,
+        "live": 8 if quick else 20,
+        "start": 6 * plan.runs,
+        "csv": 8 + size.people(),
+        "late": 3 if quick else 25 * plan.runs,
+        "rescore": 3 if quick else 60,
+    }
+
+
+def seconds(wanted: Sequence[str], size: Size) -> float:
+    """What all of them will take."""
+    groups = _groups(size)
+    found = sum(groups.get(name, OTHER_S) for name in wanted)
+    if OF_LOG & set(wanted):
+        found += size.log()
+    if OF_SITE & set(wanted):
+        found += size.site()
+    return found
+
+
+def told(wanted: Sequence[str], size: Size) -> str:
+    expected = seconds(wanted, size)
+    length = f"{expected:.0f} s" if expected < 120 else f"{expected / 60:.0f} minutes"
+    return f"expected to take {length} on an idle machine of two cores: {', '.join(wanted)}"

@@ -1,0 +1,128 @@
+"""The live feed with many listeners: how long after the answer each has seen an event, and what
+they cost in memory."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from tests.bench.load import quantile
+from tests.bench.place import Copies, now_ms
+from tests.bench.runs import Host
+from tests.bench.serving import SITE, served
+from tests.bench.table import Row, number
+from tests.bench.workload import HOST, KEY, Workload, text_id
+
+EVERY_S = 0.05
+WAIT_S = 30
+
+
+class Listeners:
+    """Streams that note when they saw which event."""
+
+    def __init__(self, port: int, token: str, count: int, events: int) -> None:
+        self.port = port
+        self.count = count
+        self.wanted = count * events
+        self.all_seen = asyncio.Event()
+        self.head = (
+            f"GET {SITE}/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: Bearer {token}\r\nAccept: text/event-stream\r\n\r\n"
+        ).encode()
+        self.acknowledged = [0.0] * events
+        self.delays: list[float] = []
+        self.ready = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """Open the streams; each is ready once it was told who is there."""
+        self._tasks = [asyncio.create_task(self._listen()) for _ in range(self.count)]
+        async with asyncio.timeout(WAIT_S):
+            while self.ready < self.count:
+                for task in self._tasks:
+                    if task.done():
+                        task.result()
+                await asyncio.sleep(0.02)
+
+    async def _listen(self) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(self.head)
+            status = await reader.readline()
+            if b" 200 " not in status:
+                raise RuntimeError(f"the live feed answered {status!r}")
+            told = False
+            while line := await reader.readline():
+                self.ready += not told and line.startswith(b"event: now")
+                told |= line.startswith(b"event: now")
+                _, mark, rest = line.partition(b'"path":"/live/')
+                if mark:
+                    seen = int(rest.partition(b'"')[0])
+                    self.delays.append(max(0.0, time.perf_counter() - self.acknowledged[seen]))
+                    if len(self.delays) == self.wanted:
+                        self.all_seen.set()
+        finally:
+            writer.close()
+
+    async def end(self) -> None:
+        """Wait until all of it was seen, or no longer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_S):
+                await self.all_seen.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _post(port: int, acknowledged: list[float]) -> None:
+    """A page view every 50 ms, each of its own address; when it was answered is noted."""
+    work = Workload(31, now_ms())
+    people = [work.person() for _ in range(10)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for count in range(len(acknowledged)):
+        person, now = people[count % 10], now_ms()
+        event = (
+            f'{{"i":"{text_id(work.event_id())}","y":"page_view","t":{now},"q":{count},'
+            f'"u":"https://{HOST}/live/{count}","d":{{}}}}'
+        )
+        body = f'{{"x":1,"k":"{KEY}","v":"{text_id(person.key)}","t":{now},"e":[{event}]}}'
+        writer.write(
+            f"POST /e HTTP/1.1\r\nHost: t.acme.example\r\nOrigin: https://{HOST}\r\n"
+            f"User-Agent: {person.agent}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        acknowledged[count] = time.perf_counter()
+        if not head.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(f"an event was answered {head[:40]!r}")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length or 0))
+        await asyncio.sleep(EVERY_S)
+    writer.close()
+
+
+async def _live(running: Host, token: str, listeners: int, events: int) -> list[Row]:
+    alone = running.ask()["peak_mb"]
+    streams = Listeners(running.port, token, listeners, events)
+    await streams.begin()
+    await _post(running.port, streams.acknowledged)
+    await streams.end()
+    with_all = running.ask()["peak_mb"]
+    delays = sorted(delay * 1e3 for delay in streams.delays)
+    missing = listeners * events - len(delays)
+    note = f"p50 {number(quantile(delays, 0.5))}, most {number(delays[-1])} ms; {events} events"
+    return [
+        Row(
+            f"live: from the answer to {listeners} listeners, p99",
+            quantile(delays, 0.99),
+            unit="ms",
+            note=note,
+            least=False,
+        ),
+        Row("  not seen by somebody", missing, 0, None, "", "", False),
+        Row("  memory, all of it", with_all, 150, None, "MB", f"{alone:.0f} MB before", False),
+    ]
+
+
+def live(copies: Copies, listeners: int, events: int) -> list[Row]:
+    """Delays and memory of a feed that many follow."""
+    with served(copies.fresh()) as (running, token):
+        return asyncio.run(_live(running, token, listeners, events))
