@@ -11,10 +11,46 @@ from pathlib import Path
 
 import click
 
-from tests.faults import kill
+from tests.faults import (
+    again,
+    backups,
+    disk,
+    exact,
+    full,
+    kill,
+    lives,
+    locks,
+    migrations,
+    outage,
+    overload,
+    postgres,
+    power,
+    readers,
+    roles,
+    slow,
+    threats,
+)
 from tests.faults.row import CannotRun, Fault, Outcome
 
-MODULES = (kill,)
+MODULES = (
+    kill,
+    exact,
+    power,
+    disk,
+    full,
+    locks,
+    slow,
+    again,
+    readers,
+    threats,
+    lives,
+    roles,
+    migrations,
+    backups,
+    postgres,
+    overload,
+    outage,
+)
 FAULTS: tuple[Fault, ...] = tuple(fault for module in MODULES for fault in module.FAULTS)
 HEAD = f"{'':<5}{'fault':<46}{'survived':>11}{'acknowledged':>14}{'lost':>6}{'twice':>6}  control"
 

@@ -55,26 +55,25 @@ def site_key(data: Path) -> str:
 class Server:
     """One life of the server on a data folder."""
 
-    def __init__(self, module: str, data: Path) -> None:
+    def __init__(self, module: str, data: Path, **settings: str) -> None:
         self.module = module
         self.data = data
+        self.settings = settings  # such as HANDRAISE_READERS="1"
         self.port = 0
         self.process: asyncio.subprocess.Process | None = None
+
+    def command(self) -> list[str]:
+        """What is run; a row may run it under something else."""
+        serve = ["serve", "--port", "0", "--data", str(self.data)]
+        return [sys.executable, "-u", "-m", self.module, *serve]
 
     async def start(self) -> None:
         """Start it and wait until it says where it serves."""
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-u",
-            "-m",
-            self.module,
-            "serve",
-            "--port",
-            "0",
-            "--data",
-            str(self.data),
+            *self.command(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **self.settings},
         )
         assert self.process.stdout is not None
         async with asyncio.timeout(READY_S):

@@ -94,6 +94,16 @@ async def test_a_refusal_is_named_and_its_neighbour_kept(
     assert rows == [("bad_url", 1), ("unparsable", 1)]
 
 
+async def test_another_coding_is_named(app: Handraise, client: httpx2.AsyncClient) -> None:
+    """A body that cannot be read for its packing; one that can be is taken, whatever it says."""
+    packed = await client.post("/e", content=b"\x0b\x02", headers={"Content-Encoding": "br"})
+    assert (packed.status_code, packed.json()["code"]) == (415, "coding")
+    assert packed.headers["access-control-allow-origin"] == "*"
+    sent = body(app, view(1, app.state.clock()))
+    plain = await client.post("/e", content=sent, headers={"Content-Encoding": "br"})
+    assert plain.json()["accepted"] == 1
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [

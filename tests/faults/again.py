@@ -1,0 +1,163 @@
+"""Everything comes several times: in parallel, shuffled, changed, and again after a kill.
+
+Each event is stored once and as it came first; who sends it again is told that it is known.
+"""
+
+import asyncio
+import json
+import random
+import sqlite3
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults import kill
+from tests.faults.kill import Server, body_of
+from tests.faults.load import AGAIN_S, ANSWER_S, Met, ask, end, fresh
+from tests.faults.row import Fault, Outcome
+from tests.faults.weak import MODULE
+
+CLIENTS, BATCH = 8, 10
+LIFE_EVENTS = 600
+SHARE, MOST_TIMES = 0.2, 50  # of the batches, sent again so often
+CHANGED = "https://acme.example/changed"
+
+
+@dataclass
+class Mail:
+    """Batches on their way: new ones in the ledger, others to be sent again."""
+
+    met: Met
+    dice: random.Random
+    again: deque[list[bytes]] = field(default_factory=deque)
+    resent: int = 0  # events
+    accepted: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def take(self) -> tuple[list[bytes], bool]:
+        """The next batch, and whether its events are told as something else."""
+        todo = self.met.todo
+        if self.again and (not todo or self.dice.random() < 0.8):
+            ids = self.again.popleft()
+            self.resent += len(ids)
+            self.dice.shuffle(ids)
+            if todo and self.dice.random() < 0.1:  # half of it is new
+                return [*ids[: BATCH // 2], *(todo.popleft() for _ in range(BATCH // 2) if todo)], (
+                    False
+                )
+            # Only what is stored for sure may come changed: else the change would be the first.
+            return ids, self.met.acknowledged.issuperset(ids)
+        ids = [todo.popleft() for _ in range(min(BATCH, len(todo)))]
+        if ids and self.dice.random() < SHARE:
+            for _ in range(self.dice.randint(1, MOST_TIMES)):
+                self.again.insert(self.dice.randint(0, len(self.again)), list(ids))
+        return ids, False
+
+    def told(self, ids: list[bytes], status: int, body: bytes) -> None:
+        """What the server said of a batch."""
+        if status != 202:
+            self.wrong.append(f"answered {status}")
+            return
+        answer = json.loads(body)
+        known = sum(one in self.met.acknowledged for one in ids)
+        if answer["accepted"] + answer["duplicates"] != len(ids) or answer["duplicates"] < known:
+            self.wrong.append(f"{known} of {len(ids)} known, told {answer}")
+        self.accepted += answer["accepted"]
+        self.met.acknowledged.update(ids)
+
+
+def changed(key: str, ids: list[bytes]) -> bytes:
+    """The same events, told as another page."""
+    body = json.loads(body_of(key, ids))
+    for event in body["e"]:
+        event["u"] = CHANGED
+    return json.dumps(body).encode()
+
+
+async def sender(port: int, key: str, mail: Mail) -> None:
+    """Send until nothing is left or the server is gone; what had no answer is sent again."""
+    ids: list[bytes] = []
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return
+    try:
+        while mail.met.todo or mail.again:
+            ids, other = mail.take()
+            body = changed(key, ids) if other else body_of(key, ids)
+            async with asyncio.timeout(ANSWER_S):
+                reply = await ask(reader, writer, "/e", body)
+            mail.told(ids, reply.status, reply.body)
+            ids = []
+    except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+        mail.met.todo.extend(one for one in ids if one not in mail.met.acknowledged)
+    finally:
+        writer.close()
+
+
+async def lives(server: Server, key: str, kills: int) -> Mail:
+    """So many lives ended by kill -9 on the way, and one in which all that is left is sent."""
+    mail = Mail(fresh(0), random.Random(19))
+    for number in range(kills + 1):
+        mail.met.more(LIFE_EVENTS)
+        mail.dice.shuffle(mail.met.todo)
+        until = len(mail.met.acknowledged) + mail.dice.randrange(LIFE_EVENTS)
+        await server.start()
+        senders = [asyncio.create_task(sender(server.port, key, mail)) for _ in range(CLIENTS)]
+        all_sent = asyncio.gather(*senders)
+        while not all_sent.done():
+            if number < kills and len(mail.met.acknowledged) >= until:
+                break
+            await asyncio.sleep(AGAIN_S / 5)
+        await end(server)
+        await all_sent
+    return mail
+
+
+def first_kept(database: Path) -> bool:
+    """Whether nothing was stored as it came later."""
+    connection = sqlite3.connect(database)
+    try:
+        found = connection.execute(
+            "SELECT count(*) FROM entries e JOIN strings s"
+            " ON s.site_id = e.site_id AND s.string_id = e.url_id WHERE s.text = ?",
+            (CHANGED,),
+        ).fetchone()
+    finally:
+        connection.close()
+    return int(found[0]) == 0
+
+
+def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
+    """Events sent again and again over `times` kills as one row of the table."""
+    data = folder / "data"
+    key = kill.site_key(data)
+    server = Server("server", data)
+    if weakness:
+        server = Server(MODULE, data, FAULTS_WEAKNESS=weakness)
+        with sqlite3.connect(data / "handraise.db") as connection:
+            connection.execute("DROP INDEX entries_event")
+        connection.close()
+    mail = asyncio.run(lives(server, key, times))
+    left = kill.look(data / "handraise.db", mail.met)
+    wrong = list(dict.fromkeys(mail.wrong))[:3]
+    if not first_kept(data / "handraise.db"):
+        wrong.append("a later version of an event was stored")
+    if mail.accepted > left.stored or left.gaps or left.sound != "ok":
+        wrong.append(f"accepted {mail.accepted}, stored {left.stored}, gaps {left.gaps}")
+    whole = not wrong and not left.lost + left.doubled
+    note = f"{mail.resent:,} events sent again; file {left.sound}"
+    acks = len(mail.met.acknowledged)
+    note = "; ".join([note, *wrong])
+    return Outcome(times, times if whole else 0, acks, left.lost, left.doubled, note)
+
+
+FAULTS = (
+    Fault(
+        "R10",
+        "events sent again and changed, over kills",
+        30,
+        outcome,
+        lambda folder: outcome(folder, 1, "forgetful"),
+    ),
+)

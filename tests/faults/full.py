@@ -1,0 +1,131 @@
+"""The disk is full: a small file system that something else fills, up to the floor and to the end.
+
+Below the floor events are refused while reading and signing in go on; when there is room again
+events are taken again. Run by `mounts.inside` as
+`python -m tests.faults.full FOLDER TIMES FLOOR_MB LEFT_MB WEAK`.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from tests.faults import kill, mounts
+from tests.faults.disk import AFTER, BEFORE, EVENTS, REFUSED, Found, row
+from tests.faults.kill import Server
+from tests.faults.load import (
+    Met,
+    acknowledged,
+    answered,
+    end,
+    fresh,
+    health,
+    once,
+    ready,
+    visitors,
+)
+from tests.faults.row import Fault, Outcome
+from tests.faults.weak import MODULE
+
+DISK_MB = 64
+FLOOR_MB, BELOW_MB = 24, 12
+CHUNK = 1 << 20
+
+
+def fill(at: Path, left_mb: int) -> Path:
+    """A file that leaves so much room."""
+    filler = at / "filler"
+    with filler.open("wb") as file, suppress(OSError):  # the server may be first
+        while (room := shutil.disk_usage(at).free - left_mb * 1_000_000) > 0:
+            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), min(room, CHUNK))
+    return filler
+
+
+async def signs_in(server: Server) -> list[str]:
+    """Sign in by a new link and read a page; what was wrong."""
+    asked = [sys.executable, "-m", "server", "--data", str(server.data), "link"]
+    made = await asyncio.to_thread(subprocess.run, asked, capture_output=True, text=True)
+    if made.returncode:
+        return [f"no link to sign in: {made.stderr.strip()[:120]}"]
+    opened = await once(server.port, "/open/" + made.stdout.strip().rpartition("/open/")[2])
+    if opened.status != 303 or "set-cookie" not in opened.headers:
+        return [f"signing in: {opened.status}"]
+    page = await once(server.port, "/api/v1/sites", Cookie=opened.headers["set-cookie"])
+    return [] if page.status == 200 else [f"reading: {page.status}"]
+
+
+async def filled(server: Server, met: Met, at: Path, left_mb: int) -> list[str]:
+    """Fill the disk and make room again; what was wrong."""
+    filler = fill(at, left_mb)
+    wrong = [] if await answered(met, 503, REFUSED) else ["full, and nobody was refused"]
+    if left_mb:
+        met.since()
+        wrong += await signs_in(server)
+        said, during = await health(server.port), met.since()
+        if said != 503 or set(during) - {503}:
+            wrong.append(f"below the floor: /readyz {said}, answers {dict(during)}")
+    filler.unlink()
+    if await ready(server.port) is None or not await acknowledged(met, AFTER, 10):
+        wrong.append("it did not go on")
+    after = met.since()
+    if set(after) - {202, 503} or met.bare:
+        wrong.append(f"answers {dict(after)}, {met.bare} without Retry-After")
+    return wrong
+
+
+async def life(server: Server, key: str, at: Path, times: int, left_mb: int) -> tuple[Met, Found]:
+    met, found = fresh(EVENTS), Found()
+    await server.start()
+    try:
+        async with visitors(server.port, key, met):
+            await acknowledged(met, BEFORE)
+            for _ in range(times):
+                found.add(await filled(server, met, at, left_mb))
+    finally:
+        await end(server)
+    return met, found
+
+
+def fills(folder: Path, times: int, floor_mb: str, left_mb: int, weakness: str) -> Outcome:
+    """One life on a small disk that is filled so often."""
+    at = folder / "small"
+    mounts.memory(at, DISK_MB)
+    data = at / "data"
+    key = kill.site_key(data)
+    settings = {"HANDRAISE_DISK_FLOOR_MB": floor_mb}
+    if weakness:
+        settings["FAULTS_WEAKNESS"] = weakness
+    server = Server(MODULE if weakness else "server", data, **settings)
+    met, found = asyncio.run(life(server, key, at, times, left_mb))
+    return row(server, met, found, times)
+
+
+def outcome(folder: Path, times: int, floor_mb: int, left_mb: int, weakness: str = "") -> Outcome:
+    words = (str(times), str(floor_mb), str(left_mb), weakness)
+    return mounts.inside("tests.faults.full", folder, *words)
+
+
+FAULTS = (
+    Fault(
+        "R4",
+        "disk below its floor; signing in goes on",
+        5,
+        lambda folder, times: outcome(folder, times, FLOOR_MB, BELOW_MB),
+        lambda folder: outcome(folder, 1, 0, BELOW_MB),  # no floor
+    ),
+    Fault(
+        "R4",
+        "disk full to the last byte",
+        5,
+        lambda folder, times: outcome(folder, times, 0, 0),
+        lambda folder: outcome(folder, 1, 0, 0, "deaf"),
+    ),
+)
+
+if __name__ == "__main__":
+    mounts.show(
+        fills(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    )

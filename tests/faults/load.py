@@ -1,0 +1,193 @@
+"""Visitors that take no for an answer: refused batches come again later, with the same ids."""
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.faults.kill import AGENT, Ledger, Server, body_of
+
+AGAIN_S = 0.05
+ANSWER_S = 30
+START_MS = 1_790_000_000_000
+
+
+@dataclass
+class Met(Ledger):
+    """A ledger that also knows how the server answered."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    bare: int = 0  # 503s that do not say when to come again
+    slowest_s: float = 0.0
+    made: int = 0
+
+    def more(self, count: int) -> None:
+        """Ids of `count` new events wait to be sent."""
+        dice = random.Random(self.made)
+        for number in range(self.made, self.made + count):
+            self.todo.append((START_MS + number).to_bytes(6, "big") + dice.randbytes(10))
+        self.made += count
+
+    def since(self) -> Counter[int]:
+        """The answers since this was asked last."""
+        seen, self.statuses, self.slowest_s = self.statuses, Counter(), 0.0
+        return seen
+
+
+def fresh(count: int) -> Met:
+    """A ledger of `count` events to be sent."""
+    met = Met(deque())
+    met.more(count)
+    return met
+
+
+class Reply(NamedTuple):
+    """An answer: its status, its headers by lower-case name, its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    path: str,
+    body: bytes | None = None,
+    **headers: str,
+) -> Reply:
+    """One request on an open connection. Raises `ConnectionError` if there is no answer."""
+    given = {"Host": "127.0.0.1", "User-Agent": AGENT, **headers}
+    if body is not None:
+        given["Content-Length"] = str(len(body))
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items())
+    method = "GET" if body is None else "POST"
+    writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + (body or b""))
+    status = await reader.readline()
+    if not status:
+        raise ConnectionError("no answer")
+    found: dict[str, str] = {}
+    while (line := await reader.readline()) not in {b"\r\n", b""}:
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() == "set-cookie":  # several, in the shape they are sent back in
+            value = "; ".join([*filter(None, [found.get("set-cookie")]), value.split(";")[0]])
+        found[name.lower()] = value.strip()
+    content = await reader.readexactly(int(found.get("content-length", 0)))
+    return Reply(int(status.split()[1]), found, content)
+
+
+async def once(port: int, path: str, body: bytes | None = None, **headers: str) -> Reply:
+    """One request on a connection of its own."""
+    async with asyncio.timeout(ANSWER_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            return await ask(reader, writer, path, body, **headers)
+        finally:
+            writer.close()
+
+
+async def visitor(port: int, key: str, met: Met, batch: int, over: asyncio.Event) -> None:
+    """Send what waits until told that it is over, or until the server is gone."""
+    ids: list[bytes] = []
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return
+    try:
+        while not over.is_set():
+            ids = [met.todo.popleft() for _ in range(min(batch, len(met.todo)))]
+            if not ids:
+                await asyncio.sleep(AGAIN_S)
+                continue
+            began = time.monotonic()
+            async with asyncio.timeout(ANSWER_S):
+                reply = await ask(reader, writer, "/e", body_of(key, ids))
+            met.slowest_s = max(met.slowest_s, time.monotonic() - began)
+            met.statuses[reply.status] += 1
+            met.sent += len(ids)
+            if reply.status == 202:
+                told = json.loads(reply.body)
+                assert told["accepted"] + told["duplicates"] == len(ids), told
+                met.acknowledged.update(ids)
+                if len(met.acknowledged) >= met.until:
+                    met.reached.set()
+            else:
+                met.bare += reply.status == 503 and "retry-after" not in reply.headers
+                met.todo.extend(ids)
+                await asyncio.sleep(AGAIN_S)
+            ids = []
+    except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+        met.todo.extend(ids)
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def visitors(
+    port: int, key: str, met: Met, *, count: int = 8, batch: int = 5
+) -> AsyncIterator[None]:
+    """So many visitors send, one batch after another, while this lasts; each gets its answer."""
+    over = asyncio.Event()
+    tasks = [asyncio.create_task(visitor(port, key, met, batch, over)) for _ in range(count)]
+    try:
+        yield
+    finally:
+        over.set()
+        await asyncio.gather(*tasks)
+
+
+async def acknowledged(met: Met, more: int, within_s: float = 30) -> bool:
+    """Wait until so many more events are acknowledged; False if they were not in time."""
+    met.until = len(met.acknowledged) + more
+    met.reached = asyncio.Event()  # a ledger may live through several event loops
+    try:
+        async with asyncio.timeout(within_s):
+            await met.reached.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def alive(server: Server) -> bool:
+    return server.process is not None and server.process.returncode is None
+
+
+async def end(server: Server) -> None:
+    """kill -9, unless it has ended by itself."""
+    with suppress(ProcessLookupError):
+        server.kill()
+    await server.gone()
+
+
+async def health(port: int) -> int:
+    """The status of `/readyz`; 0 where nobody answers."""
+    try:
+        return (await once(port, "/readyz")).status
+    except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        return 0
+
+
+async def ready(port: int, within_s: float = 10) -> float | None:
+    """Seconds until `/readyz` says so; None if it did not in time."""
+    began = time.monotonic()
+    while time.monotonic() < began + within_s:
+        if await health(port) == 200:
+            return time.monotonic() - began
+        await asyncio.sleep(AGAIN_S)
+    return None
+
+
+async def answered(met: Met, status: int, times: int, within_s: float = 5) -> bool:
+    """Wait until so many answers of a kind came from now on; False if they did not in time."""
+    met.since()
+    until = time.monotonic() + within_s
+    while met.statuses[status] < times:
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(0.02)
+    return True

@@ -1,0 +1,172 @@
+"""Overload: more is sent than can be stored. What is refused is refused at once, and by name.
+
+The peak is found by a closed loop; then requests come at 1, 2, 5 and 10 times that rate, whatever
+is answered, while the server may allocate `CAP_BYTES` at most.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.flood import BATCH, ids_of
+from tests.faults.row import Fault, Outcome
+from tests.faults.under_load import Book, Program, key_of, load, look
+
+TIMES = (1, 2, 5, 10)
+SECONDS = 4.0
+SHARE = 0.9  # of the peak is stored however much is sent
+REFUSED_S = 0.1
+GOOD_S = 3.0  # what waits longer is refused, or was never taken
+BACK_S = 10.0
+CAP_BYTES = 400_000_000
+MOST_MB = 200.0
+
+
+@dataclass
+class Step:
+    """One rate, and what came of it."""
+
+    times: float
+    told: dict[str, Any]
+    peak: float
+    memory_mb: float
+    back_s: float
+
+    @property
+    def wrong(self) -> str:
+        """The first promise that did not hold, else nothing."""
+        told = self.told
+        odd = {status for status in told["statuses"] if status not in {"202", "503"}}
+        faults = {
+            f"{told['rate'] / self.peak:.0%} of the peak stored": told["rate"] < SHARE * self.peak,
+            f"refusals took {told['refused_p99'] * 1e3:.0f} ms": told["refused_p99"] > REFUSED_S,
+            f"what was stored took {told['good_p99']:.1f} s": told["good_p99"] > GOOD_S,
+            f"{told['bare']} refusals without Retry-After": told["bare"],
+            f"answers {odd}": odd,
+            f"{told['broken']} connections broken": told["broken"],
+            f"{told['unanswered']} requests without an answer": told["unanswered"],
+            f"{self.memory_mb:.0f} MB": self.memory_mb > MOST_MB,
+            f"back after {self.back_s:.1f} s": self.back_s > BACK_S,
+        }
+        return "; ".join(text for text, bad in faults.items() if bad)
+
+    def __str__(self) -> str:
+        told = self.told
+        refused = told["statuses"].get("503", 0)
+        return (
+            f"{self.times:g}×: {told['sent'] * BATCH:,.0f} events/s sent,"
+            f" {told['rate'] * BATCH:,.0f} stored ({told['rate'] / self.peak:.0%} of the peak),"
+            f" p99 {told['good_p99'] * 1e3:.0f} ms; {refused} refused,"
+            f" p99 {told['refused_p99'] * 1e3:.0f} ms; {told['unsent']} found no connection;"
+            f" {self.memory_mb:.0f} MB; back after {self.back_s:.1f} s"
+        )
+
+
+@dataclass
+class Found:
+    """All rates of a run."""
+
+    steps: list[Step] = field(default_factory=list)
+    acknowledged: set[bytes] = field(default_factory=set)
+
+
+async def flood(server: Program, key: str, seed: int, rate: float, seconds: float) -> Any:
+    """The generator in a process of its own; what it tells."""
+    command = [sys.executable, "-m", "tests.faults.flood", f"--port={server.port}", f"--key={key}"]
+    process = await asyncio.create_subprocess_exec(
+        *[*command, f"--seed={seed}", f"--rate={rate}", f"--seconds={seconds}"],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    return json.loads(said)
+
+
+def memory_mb(server: Program, name: str = "VmHWM") -> float:
+    """What the server has had in memory at most, so far; 0 once it is dead."""
+    assert server.process is not None
+    try:
+        text = Path(f"/proc/{server.process.pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in text.splitlines() if line.startswith(name)]
+    return int(found[0]) / 1024 if found else 0.0
+
+
+async def back(server: Program, key: str, book: Book) -> float:
+    """Seconds until one sender's batches are stored again, fifty in a row."""
+    began = time.monotonic()
+    async with load(book, key, lambda: server.port, senders=1):
+        try:
+            await book.more(500, 2 * BACK_S)
+        except TimeoutError:
+            return float("inf")
+    return time.monotonic() - began
+
+
+async def overload(module: str, data: Path, times: tuple[float, ...], seconds: float) -> Found:
+    """Find the peak, then send more; one server for all of it."""
+    key, book, found = key_of(data), Book(seed=18), Found()
+    server = Program(module, data, data_bytes=CAP_BYTES)
+    await server.start()
+    await flood(server, key, 1, 0, 1.0)  # what is learned at the first event of its kind
+    told = await flood(server, key, 2, 0, seconds)
+    peak = told["rate"]
+    _note(found, 2, told["accepted"])
+    for number, factor in enumerate(times):
+        told = await flood(server, key, 10 + number, factor * peak, seconds)
+        _note(found, 10 + number, told.pop("accepted"))
+        back_s = await back(server, key, book)
+        found.steps.append(Step(factor, told, peak, memory_mb(server), back_s))
+    server.kill()
+    await server.gone()
+    found.acknowledged |= set(book.acknowledged)
+    return found
+
+
+def overload_once(data: Path, factor: float, seconds: float) -> Found:
+    """One rate alone."""
+    return asyncio.run(overload("server", data, (factor,), seconds))
+
+
+def missing(data: Path, found: Found) -> int:
+    """How many acknowledged events are not stored once."""
+    left = look(data / "handraise.db", found.acknowledged)
+    return left.lost + left.doubled
+
+
+def _note(found: Found, seed: int, numbers: list[int]) -> None:
+    for number in numbers:
+        found.acknowledged.update(ids_of(seed, number))
+
+
+def outcome(
+    module: str, data: Path, times: tuple[float, ...] = TIMES, seconds: float = SECONDS
+) -> Outcome:
+    """Overload as one row of the table."""
+    found = asyncio.run(overload(module, data, times, seconds))
+    left = look(data / "handraise.db", found.acknowledged)
+    bad = [f"{step.times:g}×: {step.wrong}" for step in found.steps if step.wrong]
+    lines = [str(step) for step in found.steps] + [f"WRONG {text}" for text in bad]
+    return Outcome(
+        len(times),
+        len(times) - len(bad),
+        len(found.acknowledged),
+        left.lost,
+        left.doubled,
+        "\n       ".join(lines),
+    )
+
+
+FAULTS = (
+    Fault(
+        "R18",
+        "overload, 1 to 10 times the peak",
+        len(TIMES),
+        lambda data, times: outcome("server", data, TIMES[-times:], SECONDS),
+        lambda data: outcome("tests.faults.boundless", data, (10,), SECONDS),
+    ),
+)

@@ -1,0 +1,87 @@
+"""The process and its neighbours, briefly; `make faults` does the same for longer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults import backups, lives, migrations, overload, postgres, roles
+from tests.faults.row import CannotRun, Outcome
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def survived(outcome: Outcome) -> None:
+    """Every promise held, and something was put at risk."""
+    assert outcome.whole, outcome
+    assert outcome.acknowledged > 0
+
+
+def test_sigterm_under_load(tmp_path: Path) -> None:
+    """What was acknowledged is there, and each life ends in time with status 0."""
+    survived(lives.outcome("server", tmp_path, 3))
+
+
+def test_the_control_of_sigterm(tmp_path: Path) -> None:
+    """A server that answers before the commit loses what it answered."""
+    assert lives.early(tmp_path).lost > 0
+
+
+def test_a_task_that_dies_takes_the_process_with_it(tmp_path: Path) -> None:
+    """By an error or by ending, the listening server included."""
+    survived(
+        roles.outcome(
+            tmp_path, [("writer", "raises"), ("projector", "raises"), ("http", "returns")]
+        )
+    )
+
+
+def test_a_death_that_nobody_watches_is_seen(tmp_path: Path) -> None:
+    """The control: health stays green and the process goes on."""
+    assert not roles.outcome(tmp_path, [("projector", "unwatched")], 0.5).survived
+
+
+def test_backups_under_load(tmp_path: Path) -> None:
+    """Restored, each holds all that was acknowledged before it began."""
+    survived(backups.outcome(tmp_path, 2))
+
+
+def test_a_plain_copy_is_no_backup(tmp_path: Path) -> None:
+    """The control: the newest events are not in the file itself."""
+    assert not backups.outcome(tmp_path, 2, backups.plain_copy).whole
+
+
+def test_a_migration_in_which_every_statement_counts_for_itself(tmp_path: Path) -> None:
+    """The control of the killed migrations, whose own test is in tests/storage."""
+    assert not migrations.run(str(tmp_path / "killed.db"), "--every=40", "--apart").whole
+
+
+def test_postgresql_crashes_under_load(tmp_path: Path) -> None:
+    """Nothing acknowledged is lost; the server takes events again by itself."""
+    try:
+        survived(postgres.outcome(tmp_path, 2, postgres.crash))
+    except CannotRun as error:
+        pytest.skip(f"PostgreSQL cannot start here: {error}")
+
+
+def test_overload_loses_nothing_and_passes(tmp_path: Path) -> None:
+    """How fast it refuses depends on the machine: `make faults` judges that."""
+    found = overload.overload_once(tmp_path, 3.0, 1.5)
+    step = found.steps[0]
+    assert step.told["statuses"]["202"] > 0
+    assert set(step.told["statuses"]) <= {"202", "503"}
+    assert step.told["bare"] == 0
+    assert step.memory_mb < overload.MOST_MB
+    assert step.back_s < overload.BACK_S
+    assert overload.missing(tmp_path, found) == 0
+
+
+@pytest.mark.browser
+def test_ten_minutes_without_a_server() -> None:
+    """In a process of its own: two drivers of a browser do not live in one."""
+    command = [sys.executable, "-m", "tests.faults", "--only", "ten minutes", "--scale", "0.2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "SKIPPED" in done.stdout:
+        pytest.skip(f"NOT RUN: {done.stdout.partition('SKIPPED: ')[2].splitlines()[0]}")
+    assert done.returncode == 0, done.stdout + done.stderr

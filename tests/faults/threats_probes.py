@@ -1,0 +1,306 @@
+"""T12 and T30: SQL in every parameter and every path of every GET route, and ways out of a folder.
+
+The routes are those of the running program, the parameters those of their own query types. Each
+probe must be answered as a harmless unknown value is: the same status and, but for the value
+itself, the same words. A 5xx fails, and so does an answer in more than a second.
+"""
+
+import asyncio
+import html
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx2
+import msgspec
+from starlette.routing import Mount, Route
+
+from server.storage import sqlite
+from server.storage.database import Row
+from server.web import page_queries, queries
+from server.web.operations import Endpoint
+from server.web.pages import destinations, inbox, live, scoring, scoring_draft, scoring_rule, today
+from server.web.pages.table import PAGES
+from tests.engines import CannotStart, Place, cluster, postgres_place, sqlite_place
+from tests.faults.row import CannotRun, Fault, Outcome
+from tests.office import BASE, Office, opened_office
+
+SLOW_S = 1.0
+STREAMS = frozenset({"/live/stream", "/api/v1/sites/{site_id}/live"})
+#: Their answers differ by themselves: they count requests, name the time, or make a token.
+CHANGING = frozenset({"/metrics", "/readyz", "/f/{key}/{form}", "/p/{key}.gif"})
+SQL = (
+    "'",
+    "''",
+    "' OR '1'='1",
+    "' OR 1=1 --",
+    "') OR ('1'='1",
+    "x' UNION SELECT 1,2,3,4,5,6,7,8 --",
+    "'; DROP TABLE entries; --",
+    "' AND randomblob(1000000000) --",
+    "' AND pg_sleep(5)::text = '",
+    "\\' OR 1=1 --",
+    '" OR ""="',
+    "`id`",
+    "$1",
+    "?",
+    ":1",
+    "%",
+    "_",
+    "%' OR '%'='",
+    "1/**/OR/**/1",
+    "{{7*7}}${7*7}<%= 7*7 %>",
+)
+#: Values that are harmless or not by their type: here only a 5xx and slowness are faults.
+ODD = (
+    "%00",
+    "%ff%fe",
+    "%ed%a0%80",
+    "%F0%9F%98%80",
+    "-1",
+    "0",
+    "1e309",
+    "NaN",
+    "9223372036854775808",
+    "9" * 400,
+    "[]",
+    "[$ne]",
+    "x" * 7_000,
+    "%C4%B0%CC%87" * 200,
+    "../../../../etc/passwd",
+    "",
+)
+NAMED = {"site_id": "1", "version": "1", "preset": "seed", "key": "k1", "form": "demo"}
+PAGE_QUERIES = (
+    *(vars(page_queries).values()),
+    *(vars(queries).values()),
+    *(value for page in (destinations, inbox, live, scoring, scoring_draft, scoring_rule, today)
+      for value in vars(page).values()),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a value goes: a path with `@` in it, as a part of it or behind a parameter."""
+
+    route: str
+    url: str
+
+    def filled(self, quoted: str) -> str:
+        return self.url.replace("@", quoted)
+
+
+@dataclass
+class Found:
+    """What was tried, and what was wrong."""
+
+    tried: int = 0
+    wrong: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+
+
+def paths(office: Office) -> Iterator[tuple[str, type[msgspec.Struct] | None]]:
+    """Every GET route, with the type of its query if it is one of the API."""
+    app = office.app.asgi.app.app  # type: ignore[attr-defined]
+    for route in app.routes:
+        if isinstance(route, Mount) or not isinstance(route, Route):
+            continue
+        endpoint = route.app
+        if isinstance(endpoint, Endpoint):
+            if "GET" in endpoint.by_method:
+                yield route.path, endpoint.by_method["GET"].query
+        elif "GET" in (route.methods or {"GET"}):
+            yield route.path, None
+
+
+def page_parameters() -> list[str]:
+    """Every name that some page takes."""
+    shapes = [
+        one for one in PAGE_QUERIES if isinstance(one, type) and issubclass(one, msgspec.Struct)
+    ]
+    return sorted({name for shape in shapes for name in shape.__struct_encode_fields__})
+
+
+def in_path(path: str, ids: dict[str, str], hole: str = "") -> str:
+    """A route's path with ids that exist, but for one name whose value is probed."""
+    return re.sub(r"{(\w+)}", lambda m: "@" if m[1] == hole else ids.get(m[1], "1"), path)
+
+
+async def targets(office: Office, client: httpx2.AsyncClient, every: int) -> AsyncIterator[Target]:
+    """Every place of every GET route that takes a value; with `every` fewer parameters of pages."""
+    known = office.known
+    ids = NAMED | {"person_id": known.ada, "visitor_id": known.stranger}
+    names, pages = page_parameters()[::every], {page.path for page in PAGES}
+    for path, query in paths(office):
+        if path in STREAMS:
+            continue
+        for hole in re.findall(r"{(\w+)}", path):
+            yield Target(path, in_path(path, ids, hole))
+        there = in_path(path, ids)
+        if query is not None:
+            for name in query.__struct_encode_fields__:
+                yield Target(path, f"{there}?{name}=@")
+            continue
+        if path not in pages:
+            continue
+        for name in names:  # a page says which it does not know
+            answer = await client.get(f"{there}?{name}=1")
+            if "is unknown" not in answer.text and answer.status_code < 400:
+                yield Target(path, f"{there}?{name}=@")
+
+
+def harmless(value: str) -> str:
+    """An unknown value of the same length, with what parts a filter in the same places."""
+    letters = "harmless" * len(value)
+    return "".join(c if c in ":=" else letters[n] for n, c in enumerate(value))
+
+
+def plain(text: str, value: str) -> str:
+    """An answer without the value in any of its spellings, and without what changes anyway."""
+    spellings = {
+        harmless(value),
+        value,
+        quote(value, safe=""),
+        quote_plus(value),
+        html.escape(value),
+    }
+    spellings |= {html.escape(value).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}
+    spellings |= {msgspec.json.encode(value).decode()[1:-1], quote(value), value.strip()}
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, "@") if spelling.strip() else text
+    return re.sub(r'(name="(?:token|csrf)" value=|"at":)"[^"]*"', r'\1"-"', text)
+
+
+async def probe(client: httpx2.AsyncClient, target: Target, found: Found, sql: int) -> None:
+    """All probes at one place."""
+    expected: dict[str, httpx2.Response] = {}
+    for value in (*SQL[::sql], *ODD[::sql]):
+        odd = value in ODD
+        same = harmless(value)
+        if not odd and same not in expected:
+            expected[same] = await client.get(target.filled(quote(same, safe="")))
+        quoted = value if odd and "%" in value else quote(value, safe="")
+        answer, seconds = await _timed(client, target.filled(quoted))
+        if seconds > SLOW_S:  # somebody else may have had the machine
+            answer, seconds = await _timed(client, target.filled(quoted))
+        found.slowest_s = max(found.slowest_s, seconds)
+        found.tried += 1
+        if answer.status_code >= 500 or seconds > SLOW_S:
+            found.wrong.append(f"{target.url} {value[:30]}: {answer.status_code}, {seconds:.1f} s")
+        elif not odd and target.route not in CHANGING and _differs(answer, value, expected[same]):
+            found.wrong.append(f"{target.url} {value[:30]}: not as a harmless value")
+
+
+async def _timed(client: httpx2.AsyncClient, url: str) -> tuple[httpx2.Response, float]:
+    began = time.monotonic()
+    answer = await client.get(url)
+    return answer, time.monotonic() - began
+
+
+def _differs(answer: httpx2.Response, value: str, expected: httpx2.Response) -> bool:
+    if 400 <= answer.status_code < 500:
+        return False  # refused: nothing was read with it
+    if answer.status_code != expected.status_code:
+        return True
+    if "html" in answer.headers.get("content-type", ""):
+        return answer.text.count('href="/people/p') > expected.text.count('href="/people/p')
+    return plain(answer.text, value) != plain(expected.text, value)
+
+
+@asynccontextmanager
+async def asked(place: Place, folder: Path) -> AsyncIterator[tuple[Office, httpx2.AsyncClient]]:
+    """The owner of everything, signed in, and no exception of the program stops us."""
+    async with AsyncExitStack() as stack:
+        office = await stack.enter_async_context(opened_office(place, folder))
+        signed_in = await stack.enter_async_context(await office.browser())
+        transport = httpx2.ASGITransport(app=office.app.asgi, raise_app_exceptions=False)
+        client = httpx2.AsyncClient(
+            transport=transport, base_url=BASE, cookies=signed_in.cookies, headers=signed_in.headers
+        )
+        yield office, await stack.enter_async_context(client)
+
+
+async def probe_all(place: Place, folder: Path, every: int, careless: bool) -> Found:
+    """Every place, or with `every` only each so many-th, with as many fewer values."""
+    found = Found()
+    async with asked(place, folder) as (office, client):
+        number = 0
+        async for target in targets(office, client, min(every, 8)):
+            number += 1
+            if number % every == 0:
+                with carelessly(careless):
+                    await probe(client, target, found, min(every, 4))
+        left = await office.app.database.fetch("SELECT count(*) FROM entries WHERE site_id = 1")
+        if not left[0][0]:
+            found.wrong.append("the log is gone")
+    return found
+
+
+def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = False) -> Outcome:
+    found = asyncio.run(probe_all(place, folder, every, careless))
+    note = f"slowest {found.slowest_s * 1_000:.0f} ms"
+    if found.wrong:
+        note += f"; wrong: {'; '.join(found.wrong[:6])}"
+    return Outcome(found.tried, found.tried - len(found.wrong), note=note)
+
+
+def on_postgres(data: Path, every: int = 1) -> Outcome:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(cluster())
+        except CannotStart as error:
+            raise CannotRun(f"PostgreSQL cannot start here: {error}") from error
+        asyncio.run(server.empty())
+        return outcome(postgres_place(server), data, every)
+
+
+@contextmanager
+def carelessly(wanted: bool) -> Iterator[None]:
+    """Values written into the SQL, as a query builder without parameters would do it."""
+    honest = sqlite.SqliteReader.fetch
+
+    async def careless(self: sqlite.SqliteReader, sql: str, *args: Any) -> list[Row]:
+        for number, value in enumerate(args, 1):
+            if isinstance(value, str):  # still bound, so that the numbers of the others stay
+                written = f"('{value}' || substr(${number}, 1, 0))"
+                sql = re.sub(rf"\${number}\b", written.replace("\\", "\\\\"), sql)
+        return await honest(self, sql, *args)
+
+    if wanted:
+        sqlite.SqliteReader.fetch = careless  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        sqlite.SqliteReader.fetch = honest  # type: ignore[method-assign]
+
+
+def control(data: Path) -> Outcome:
+    logging.disable(logging.CRITICAL)  # one trace a probe
+    try:
+        return outcome(sqlite_place(data), data, every=6, careless=True)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+FAULTS = (
+    Fault(
+        "T12",
+        "SQL in every parameter and path, SQLite",
+        1,
+        lambda data, _: outcome(sqlite_place(data), data),
+        control,
+    ),
+    Fault(
+        "T12",
+        "SQL in every parameter and path, PostgreSQL",
+        1,
+        lambda data, _: on_postgres(data),
+        control,
+    ),
+)

@@ -1,0 +1,285 @@
+"""A server of our own under load that does not end, and an outside book of what it acknowledged.
+
+Senders behave as the widget does: what was refused or not answered is sent again with the same ids,
+to whatever listens on the port of that moment.
+"""
+
+import asyncio
+import json
+import os
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.engines import _end_with_parent
+from tests.faults.kill import AGENT, Remains, Server, body_of
+
+START_MS = 1_790_000_000_000
+SENDERS, BATCH = 8, 10
+AGAIN_S = 0.05  # a sender rests so long before it tries again
+PATIENCE_S = 60.0
+START_S = 60.0  # on a machine that does much else
+TOP_DOWN = "SELECT event_id FROM entries WHERE kind = 1"
+
+
+@dataclass
+class Book:
+    """What was sent and what came of it. `waits` are the seconds each 503 took to arrive."""
+
+    seed: int
+    made: int = 0
+    again: deque[bytes] = field(default_factory=deque)
+    acknowledged: list[bytes] = field(default_factory=list)  # in the order of the answers
+    duplicates: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    unnamed: int = 0  # 503 without Retry-After
+    in_flight: int = 0
+    cut: int = 0  # requests that were sent and never answered
+    took: list[tuple[float, float]] = field(default_factory=list)  # when a 2xx came, after how long
+    firsts: list[float] = field(default_factory=list)  # when a 2xx came first after a clearing
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    def take(self, count: int) -> list[bytes]:
+        """Ids to send: those that have to go again first, then new ones."""
+        ids = [self.again.popleft() for _ in range(min(count, len(self.again)))]
+        while len(ids) < count:
+            self.made += 1
+            ids.append((START_MS + self.made).to_bytes(6, "big") + self.random.randbytes(10))
+        return ids
+
+    async def until(self, count: int, patience_s: float = PATIENCE_S) -> None:
+        """Wait until so many events are acknowledged. Raises `TimeoutError`."""
+        async with asyncio.timeout(patience_s):
+            while len(self.acknowledged) < count:
+                self.moved.clear()
+                await self.moved.wait()
+
+    async def more(self, count: int, patience_s: float = PATIENCE_S) -> None:
+        """Wait until so many events more are acknowledged."""
+        await self.until(len(self.acknowledged) + count, patience_s)
+
+    def note(self, status: int, ids: list[bytes], took_s: float, head: Mapping[str, str]) -> None:
+        """Write down an answer; whatever is not 202 goes again."""
+        self.answers[status] += 1
+        if status == 202:
+            self.acknowledged.extend(ids)
+            self.took.append((time.monotonic(), took_s))
+            if not self.firsts:
+                self.firsts.append(time.monotonic())
+            self.moved.set()
+            return
+        self.again.extend(ids)
+        if status == 503:
+            self.waits.append(took_s)
+            self.unnamed += "retry-after" not in head
+
+    @property
+    def odd(self) -> dict[int, int]:
+        """Answers that no promise allows."""
+        return {status: n for status, n in self.answers.items() if status not in {202, 503}}
+
+
+class Program(Server):
+    """One life of a program on a data folder, with arguments and an environment of its own.
+
+    `data_bytes` limits what it may allocate (RLIMIT_DATA); `log` collects what it says.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        data: Path,
+        *,
+        before: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        data_bytes: int = 0,
+        log: Path | None = None,
+    ) -> None:
+        super().__init__(module, data)
+        self.before = before
+        self.environment = {**os.environ, **(environment or {})}
+        self.data_bytes = data_bytes
+        self.log = log
+
+    def _prepare(self) -> None:
+        _end_with_parent()
+        if self.data_bytes:
+            resource.setrlimit(resource.RLIMIT_DATA, (self.data_bytes, self.data_bytes))
+
+    async def start(self) -> None:
+        """Start it and wait until it says where it serves."""
+        command = [sys.executable, "-u", "-m", self.module, *self.before]
+        command += ["serve", "--port", "0", "--data", str(self.data)]
+        said = self.log.open("ab") if self.log else subprocess.DEVNULL
+        self.process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+            env=self.environment,
+            preexec_fn=self._prepare,
+        )
+        if self.log:
+            said.close()  # type: ignore[union-attr]
+        assert self.process.stdout is not None
+        async with asyncio.timeout(START_S):
+            async for line in self.process.stdout:
+                if b"serving" in line:
+                    self.port = int(line.rsplit(b":", 1)[1])
+                    return
+        raise AssertionError("the server ended before it served")
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def ended(self, patience_s: float) -> int | None:
+        """Its exit status, or None if it still runs after so many seconds; then it is killed."""
+        assert self.process is not None
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.process.communicate()
+        except TimeoutError:
+            self.kill()
+            await self.gone()
+            return None
+        return self.process.returncode
+
+
+def key_of(data: Path, environment: Mapping[str, str] | None = None) -> str:
+    """A site in a fresh folder or, by the environment, in another database."""
+    command = [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    return str(json.loads(done.stdout)["key"])
+
+
+async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body. Raises `ConnectionError` where there is no answer."""
+    status = await reader.readline()
+    if not status.endswith(b"\n"):
+        raise ConnectionError("no answer")
+    head: dict[str, str] = {}
+    while (line := await reader.readline()) not in {b"\r\n", b""}:
+        name, _, value = line.decode("latin-1").partition(":")
+        head[name.lower()] = value.strip()
+    body = await reader.readexactly(int(head.get("content-length", "0")))
+    return int(status.split()[1]), head, body
+
+
+def request_of(key: str, ids: list[bytes]) -> bytes:
+    body = body_of(key, ids)
+    head = f"POST /e HTTP/1.1\r\nHost: t\r\nUser-Agent: {AGENT}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+async def sender(
+    book: Book, key: str, port: Callable[[], int], over: asyncio.Event, batch: int, pause_s: float
+) -> None:
+    """Send batches one after another until it is over, to servers that come and go."""
+    while not over.is_set():
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port())
+        except OSError:
+            await asyncio.sleep(AGAIN_S)
+            continue
+        ids: list[bytes] = []
+        try:
+            while not over.is_set():
+                ids = book.take(batch)
+                began = time.monotonic()
+                book.in_flight += 1
+                writer.write(request_of(key, ids))
+                status, head, body = await answer_of(reader)
+                book.in_flight -= 1
+                book.note(status, ids, time.monotonic() - began, head)
+                if status == 202:
+                    book.duplicates += json.loads(body)["duplicates"]
+                ids = []
+                await asyncio.sleep(pause_s if status == 202 else AGAIN_S)
+                if head.get("connection") == "close":
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            book.in_flight -= 1
+            book.cut += 1
+            book.again.extend(ids)
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def load(
+    book: Book,
+    key: str,
+    port: Callable[[], int],
+    *,
+    senders: int = SENDERS,
+    batch: int = BATCH,
+    pause_s: float = 0.0,
+) -> AsyncIterator[None]:
+    """Senders at work; in the end each waits for its last answer."""
+    over = asyncio.Event()
+    tasks = [
+        asyncio.create_task(sender(book, key, port, over, batch, pause_s)) for _ in range(senders)
+    ]
+    try:
+        yield
+    finally:
+        over.set()
+        _, late = await asyncio.wait(tasks, timeout=20)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def compare(ids: list[bytes], acknowledged: set[bytes]) -> tuple[int, int]:
+    """How many acknowledged events are not stored, and how many ids are stored more than once."""
+    stored = set(ids)
+    return len(acknowledged - stored), len(ids) - len(stored)
+
+
+def look(database: Path, acknowledged: set[bytes]) -> Remains:
+    """Compare a file with the book."""
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        ids = [row[0] for row in connection.execute(TOP_DOWN)]
+        first, last, count = connection.execute(
+            "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0), count(*) FROM entries"
+        ).fetchone()
+        sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    finally:
+        connection.close()
+    lost, doubled = compare(ids, acknowledged)
+    return Remains(lost, doubled, len(set(ids)), last - first + 1 - count, sound)
+
+
+async def get(port: int, path: str, patience_s: float = 2.0, token: str = "") -> int:
+    """The status of a GET; 0 if nobody answers in time."""
+    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+    try:
+        async with asyncio.timeout(patience_s):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                request = f"GET {path} HTTP/1.1\r\nHost: t\r\n{bearer}Connection: close\r\n\r\n"
+                writer.write(request.encode())
+                return (await answer_of(reader))[0]
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return 0
