@@ -31,7 +31,8 @@ from server.web.connections import Gate, Limits
 from server.web.crowd import Crowd
 from server.web.state import State
 
-KEEP_ALIVE_S = 5
+#: At most, for proxies; the gate closes those of others sooner.
+KEEP_ALIVE_S = 75
 
 
 class Quiet(uvicorn.Server):
@@ -70,11 +71,14 @@ def listen_operator(path: Path) -> socket.socket:
     return unix
 
 
-def http_server(app: ASGIApp, gate: Gate | None = None) -> Quiet:
-    """A server of an app. `gate` limits what its connections may take; the usual ones if None."""
+def http_server(
+    app: ASGIApp, gate: Gate | None = None, protocol: type[asyncio.Protocol] | None = None
+) -> Quiet:
+    """A server of an app. `gate` limits what its connections may take; the usual ones if None.
+    `protocol` takes the place of both."""
     config = uvicorn.Config(
         app,
-        http=(gate or Gate(Limits())).protocol(),
+        http=protocol or (gate or Gate(Limits())).protocol(),
         ws="none",
         log_config=None,
         access_log=False,

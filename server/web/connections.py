@@ -40,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_s: float = 10
     request_s: float = 30
     idle_s: float = 5
+    proxy_idle_s: float = 75  # more than proxies keep one for, else they ask on a closed connection
     write_s: float = 30
     head_bytes: int = 32_768
     request_bytes: int = 4_000_000  # with the framing of chunks; bodies have limits of their own
@@ -184,7 +185,10 @@ class Guarded(HttpToolsProtocol):
         self.why = BAD
         self.refused = False
         self._stuck: tuple[float, int] | None = None  # since when so much waits to be read
-        self.address = counted_as((self.client or ("",))[0], self.gate.limits.proxies)
+        limits, peer = self.gate.limits, (self.client or ("",))[0]
+        self.address = counted_as(peer, limits.proxies)
+        near = bool(peer) and not self.address
+        self.idle_s = limits.proxy_idle_s if near else limits.idle_s
         why = self.gate.enter(self)
         if why is not None:
             self.refuse(why)
@@ -264,7 +268,7 @@ class Guarded(HttpToolsProtocol):
             self.cycle is not None
             and self.cycle.response_complete
             and not self.pipeline
-            and now - self.idle_since > limits.idle_s
+            and now - self.idle_since > self.idle_s
         ):
             self.gate.cut(IDLE)
             transport.close()

@@ -137,6 +137,21 @@ async def test_blank_lines_keep_nothing_open(place: Place) -> None:
     writer.close()
 
 
+async def test_a_proxy_keeps_its_connections_for_longer() -> None:
+    """It asks again on an open one; a POST on one that we close at that moment would be lost."""
+    limits = replace(QUICK, proxies=("127.0.0.1",), proxy_idle_s=30)
+    async with served(limits) as place:
+        reader, writer = await place.open()
+        for _ in range(2):
+            writer.write(HEAD + b"\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            await reader.readexactly(1)
+            await asyncio.sleep(QUICK.idle_s * 3)  # as long as a stranger is closed in
+        assert not place.cut
+        writer.close()
+
+
 async def test_one_who_does_not_read_is_cut(place: Place) -> None:
     reader, writer = await place.open()
     reader._transport.pause_reading()  # type: ignore[attr-defined]
