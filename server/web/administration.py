@@ -25,11 +25,21 @@ from server.web.member_bodies import NewName
 from server.web.operations import Call
 from server.web.sign_in import new_link
 from server.web.state import State, new_secret
+from server.web.widget import pinned
 
 
 def snippet(state: State, site: Site) -> str:
     """The tag to paste."""
     return f'<script async src="{state.base_url}/h/{site.keys[0]}.js"></script>'
+
+
+def pinned_snippet(state: State, site: Site) -> str:
+    """The tag for a page that takes no script but one whose text it knows."""
+    name, integrity = pinned()
+    return (
+        f'<script async src="{state.base_url}/h/{name}" data-key="{site.keys[0]}"'
+        f' integrity="{integrity}" crossorigin></script>'
+    )
 
 
 def _row(state: State, site: Site) -> SiteRow:

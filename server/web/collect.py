@@ -15,6 +15,7 @@ from server.ingest.pipeline import Arrival, Reading, read_batch
 from server.model import Class, Door, Event, Flag, Kind, Site
 from server.web.address import address_in
 from server.web.deadlines import Deadlines
+from server.web.line import Line
 from server.web.problems import problem_body
 from server.web.returning import HEADERS as BY_RETURNING
 from server.web.returning import NOBODY, Return, recognise
@@ -189,6 +190,7 @@ class Collect:
         self.app = app
         self.state = state
         self.deadlines = Deadlines(limits.BODY_SECONDS)
+        self.line = Line()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/e":
@@ -207,6 +209,8 @@ class Collect:
         try:
             body = await read_body(receive, limits.BODY_BYTES, self.deadlines)
             state.writer.admit()  # what would be refused is not worth its reading
+            await self.line.turn(len(body))
+            state.writer.admit()
             wire, unread = unpacked(body, scope)
             site = state.sites.by_key.get(wire.k)
             headers = few_headers(scope)

@@ -1,7 +1,8 @@
 """The script tag's file: `GET /h/{key}.js`, and the plain `GET /h.js` with `data-` attributes.
 
-`GET /h/c.{hash}.js` is the part that only some sites' widgets fetch; see `widget`. `handraise.d.ts`
-beside it describes the calls to TypeScript.
+`GET /h/c.{hash}.js` is the part that only some sites' widgets fetch; see `widget`.
+`GET /h/h.{hash}.js` is the plain file for pages that pin it. `handraise.d.ts` beside them describes
+the calls to TypeScript.
 """
 
 from typing import Any
@@ -14,7 +15,14 @@ from server.errors import NotFound
 from server.model import Site
 from server.web.handover import handover_route
 from server.web.state import State
-from server.web.widget import WidgetFile, optional_file, optional_hash, types_text, widget_file
+from server.web.widget import (
+    WidgetFile,
+    optional_file,
+    optional_hash,
+    pinned_file,
+    types_text,
+    widget_file,
+)
 
 #: Short, so that a changed setting arrives; the ETag makes the next request an empty answer.
 CACHE = "public, max-age=300, stale-while-revalidate=86400"
@@ -81,6 +89,16 @@ async def optional(request: Request) -> Response:
     return script(request, file, FOR_EVER if named else CACHE)
 
 
+async def pinned(request: Request) -> Response:
+    """A page that pins the file's hash refuses any other text: each name has one, for ever."""
+    file = pinned_file(request.path_params["hash"], request.headers.get("accept-encoding", ""))
+    if file is None:
+        raise NotFound(
+            "there is no widget of this name; the page Install has today's", code="no_widget"
+        )
+    return script(request, file, FOR_EVER)
+
+
 def tag_routes(state: State) -> list[Route]:
     def answer(request: Request, config: dict[str, Any]) -> Response:
         return script(request, widget_file(config, request.headers.get("accept-encoding", "")))
@@ -111,6 +129,7 @@ def tag_routes(state: State) -> list[Route]:
         handover_route(state),
         Route("/h/handraise.d.ts", types),
         Route("/h/c.{hash}.js", optional),
+        Route("/h/h.{hash}.js", pinned),
         Route("/h/{key}.js", of_site),
         Route("/h.js", plain),
     ]

@@ -9,11 +9,13 @@ hash of its text in it.
 import gzip
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from hashlib import blake2b, sha256
+from hashlib import blake2b, sha256, sha384
 from pathlib import Path
+from typing import NamedTuple
 
 import brotli
 
@@ -73,7 +75,39 @@ def optional_file(accept_encoding: str) -> WidgetFile:
 @cache
 def optional_hash() -> str:
     """What the built widget calls the optional part by: 12 hexadecimal digits of its text."""
-    return sha256(_built("c.js").encode()).hexdigest()[:12]
+    return _short(_built("c.js").encode())
+
+
+class Pinned(NamedTuple):
+    """The plain file by a name that changes with its text; `integrity` is what a tag says of it."""
+
+    name: str
+    integrity: str
+
+
+@cache
+def pinned() -> Pinned:
+    """Today's plain file."""
+    text = widget_body({})
+    digest = b64encode(sha384(text).digest()).decode()
+    return Pinned(f"h.{_short(text)}.js", f"sha384-{digest}")
+
+
+def pinned_file(digits: str, accept_encoding: str) -> WidgetFile | None:
+    """The plain file that a tag was pinned to, today's or one of a release; None if unknown."""
+    text = _pinned().get(digits)
+    return _packed(text, _encoding(accept_encoding)) if text is not None else None
+
+
+@cache
+def _pinned() -> dict[str, bytes]:
+    """By their hashes. Files of releases stay for ever: a page that is pinned must go on."""
+    texts = [widget_body({}), *(file.read_bytes() for file in (_BUILT / "pinned").glob("h.*.js"))]
+    return {_short(text): text for text in texts}
+
+
+def _short(text: bytes) -> str:
+    return sha256(text).hexdigest()[:12]
 
 
 def types_text() -> str:

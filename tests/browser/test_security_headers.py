@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page
 
+from server.web.widget import pinned
 from tests.browser.conftest import Lab
 from tests.browser.host import Page as Plain
 
@@ -53,11 +54,18 @@ def test_136_a_page_that_embeds_only_what_agrees_may_embed_the_widget(lab: Lab) 
 
 @pytest.mark.parametrize("genuine", [True, False], ids=["the file", "another file"])
 def test_137_the_plain_file_can_be_pinned_by_its_hash(lab: Lab, genuine: bool) -> None:
-    body = httpx2.get(lab.tracker.base + "/h.js").content + (b"" if genuine else b" ")
-    pin = base64.b64encode(hashlib.sha384(body).digest()).decode()
+    """Under a name of its own, that of its text: the tag is the one of the page Install."""
+    name, integrity = pinned()
+    answer = httpx2.get(f"{lab.tracker.base}/h/{name}")
+    assert answer.content == httpx2.get(lab.tracker.base + "/h.js").content
+    assert "immutable" in answer.headers["cache-control"]
+    assert httpx2.get(f"{lab.tracker.base}/h/h.0123456789ab.js").status_code == 404
+    digest = hashlib.sha384(answer.content + (b"" if genuine else b" ")).digest()
+    pin = f"sha384-{base64.b64encode(digest).decode()}"
+    assert (pin == integrity) is genuine
     lab.host.pages["/"] = Plain(
-        f'<script src="{lab.tracker.base}/h.js" data-key="{lab.site.keys[0]}"'
-        f' integrity="sha384-{pin}" crossorigin></script><h1>page</h1>'
+        f'<script src="{lab.tracker.base}/h/{name}" data-key="{lab.site.keys[0]}"'
+        f' integrity="{pin}" crossorigin></script><h1>page</h1>'
     )
     page = lab.new_page()
     page.goto(lab.host.origin)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from server.model import DAY_MS
 from server.reports.arriving import Loaded, findings, newest_events
 from server.reports.refused import refused
-from server.web.administration import snippet
+from server.web.administration import pinned_snippet, snippet
 from server.web.page_queries import PageQuery
 from server.web.pages.view import View
 
@@ -20,6 +20,7 @@ async def install(view: View) -> Response:
     return view.page(
         "install.html",
         snippet=snippet(view.state, view.site),
+        pinned=pinned_snippet(view.state, view.site),
         script=f"{base}/h/{view.site.keys[0]}.js",
         base=base,
         **await _seen(view),
