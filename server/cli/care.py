@@ -1,9 +1,11 @@
 """Commands that look after the database: migrate, backup, restore, doctor."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -45,21 +47,41 @@ def backup(settings: Settings, file: Path) -> None:
     if file.exists():
         raise click.ClickException(f"{file} exists; name a new file")
     folder = Folder(settings.data)
-    if not settings.database and not folder.database.exists():
+    if settings.database:
+        run(make_database(settings, folder).backup(str(file)))  # says how
+        return
+    if not folder.database.exists():
         raise click.ClickException(f"there is no database in {folder.path}")
-    part = file.with_name(f"{file.name}.part")
     try:
-        part.unlink(missing_ok=True)  # of a backup that was killed
-        run(make_database(settings, folder).backup(str(part)))
-        _sync(part)
-        part.rename(file)  # a file of this name is a whole backup, whatever happens on the way
+        with _part_of(file) as part:
+            run(make_database(settings, folder).backup(str(part)))
+            _sync(part)
+            part.rename(file)  # a file of this name is a whole backup, whatever happens on the way
         sync_folder(file.absolute().parent)
     except (OSError, sqlite3.Error) as error:
         raise click.ClickException(f"{file} cannot be written: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+@contextlib.contextmanager
+def _part_of(file: Path) -> Iterator[Path]:
+    """An empty file beside `file` that nobody else writes; it is gone in the end. What a backup
+    that was killed has left is used again."""
+    part = file.with_name(f"{file.name}.part")
+    with part.open("a+b") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # What was opened may be a whole backup by now, under its own name: never cut that.
+            if not os.path.samestat(os.fstat(held.fileno()), part.stat()):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
+            raise click.ClickException(f"another backup writes {file} at this moment") from error
+        held.truncate(0)
+        try:
+            yield part
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def _sync(file: Path) -> None:

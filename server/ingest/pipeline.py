@@ -165,7 +165,10 @@ def check_consent(draft: Draft) -> Refusal | None:
     draft.flags |= answer
     if batch.visitor is None and not answer:
         if batch.arrival.door is Door.COLLECT:
-            return Refusal.NO_VISITOR
+            # A page that waits for an answer about consent sends a form by itself, with no word.
+            if draft.kind is not Kind.FORM_SUBMIT:
+                return Refusal.NO_VISITOR
+            draft.flags |= SUBMISSION_ONLY
         if batch.arrival.door is Door.PIXEL:
             draft.flags |= Flag.COOKIELESS
     return None

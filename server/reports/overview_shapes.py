@@ -103,7 +103,7 @@ class PartRow(Shape, frozen=True, kw_only=True):
         Meta(description="People who became leads in the span and whose first session was here."),
     ]
     conversion: Annotated[
-        float | None, Meta(description="Leads per new visitor; null without any.")
+        float | None, Meta(description="Leads per session; null without any.")
     ]
     submissions: Annotated[
         int | None, Meta(description="Forms sent; known for channels and landing pages.")

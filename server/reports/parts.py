@@ -49,13 +49,12 @@ async def parts(
 
 def part_row(part: Part) -> PartRow:
     """A name in the answer."""
-    won, new = part.leads, part.new_visitors
     return PartRow(
         name=part.name,
         sessions=part.sessions,
-        new_visitors=new,
-        leads=won,
-        conversion=round(won / new, 4) if new else None,
+        new_visitors=part.new_visitors,
+        leads=part.leads,
+        conversion=round(part.leads / part.sessions, 4) if part.sessions else None,
         submissions=part.submissions,
     )
 

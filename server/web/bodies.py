@@ -57,26 +57,40 @@ class WidgetForm(Body, frozen=True, kw_only=True):
 
 
 class WidgetOptions(Body, frozen=True, kw_only=True):
-    """How the widget behaves on this site's pages; see the widget's page in the docs."""
+    """How the widget behaves on this site's pages; see the widget's page in the docs. What is left
+    out stays as it is."""
 
-    search: bool = False
-    hash: bool = False
-    manual: bool = False
-    frames: bool = False
-    exclude: Annotated[tuple[Word, ...], Meta(max_length=200)] = ()
-    forms: dict[Word, WidgetForm] = {}
-    links: Annotated[bool, Meta(description="Record clicks on links to other sites.")] = False
-    downloads: Annotated[bool, Meta(description="Record clicks on links to files.")] = False
-    marks: Annotated[bool, Meta(description="Record clicks in what has `data-hr-event`.")] = False
-    addresses: Annotated[
-        bool, Meta(description="With `links`: keep the address of mailto: and tel: links.")
-    ] = False
-    handover: Annotated[
-        bool, Meta(description="Links to the site's own hosts take the visitor along.")
-    ] = False
-    tcf: Annotated[
-        bool, Meta(description="Ask the page's consent manager (IAB TCF 2) for purpose 1.")
-    ] = False
+    search: bool | UnsetType = UNSET
+    hash: bool | UnsetType = UNSET
+    manual: bool | UnsetType = UNSET
+    frames: bool | UnsetType = UNSET
+    exclude: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
+    forms: dict[Word, WidgetForm] | UnsetType = UNSET
+    links: (
+        Annotated[bool, Meta(description="Record clicks on links to other sites.")] | UnsetType
+    ) = UNSET
+    downloads: Annotated[bool, Meta(description="Record clicks on links to files.")] | UnsetType = (
+        UNSET
+    )
+    marks: (
+        Annotated[bool, Meta(description="Record clicks in what has `data-hr-event`.")] | UnsetType
+    ) = UNSET
+    addresses: (
+        Annotated[
+            bool, Meta(description="With `links`: keep the address of mailto: and tel: links.")
+        ]
+        | UnsetType
+    ) = UNSET
+    handover: (
+        Annotated[bool, Meta(description="Links to the site's own hosts take the visitor along.")]
+        | UnsetType
+    ) = UNSET
+    tcf: (
+        Annotated[
+            bool, Meta(description="Ask the page's consent manager (IAB TCF 2) for purpose 1.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SettingsChange(Body, frozen=True, kw_only=True):

@@ -133,6 +133,8 @@ def changed(settings: SiteSettings, change: SettingsChange) -> tuple[SiteSetting
         raise BadRequest("name at least one setting to change")
     if "origins" in given:
         given["origins"] = origins(given["origins"])
+    if "widget" in given:
+        given["widget"] = settings.widget | msgspec.to_builtins(given["widget"])
     after = msgspec.structs.replace(settings, **given)
     check(after)
     return after, msgspec.to_builtins(given)

@@ -221,7 +221,9 @@ class Live:
             upto = await report.position(reader, feed.site)
             if after is None or after > upto:
                 after = start
-            erased = await report.erased_between(reader, feed.site, after, start)
+            # Over a gap the list begins anew anyway, and nobody reads millions of entries for that.
+            long = start - after > GAP
+            erased = long or await report.erased_between(reader, feed.site, after, start)
             found = await news(reader, feed.site, after, start, erased)
             now = await report.on_site(reader, feed.site, self.state.clock())
         listener.seen = max(after, start)

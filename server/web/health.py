@@ -9,9 +9,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from server.errors import HandraiseError
+from server.settings import Settings
 from server.storage import leases
 from server.storage.database import Script
 from server.storage.folder import free_bytes
+from server.web.address import is_trusted
 from server.web.problems import problem
 from server.web.state import State
 
@@ -38,7 +40,7 @@ def health_routes(state: State) -> list[Route]:
 
     async def metrics(request: Request) -> Response:
         """For this machine and operators only, unless the settings open it."""
-        if not (state.settings.metrics_public or _near(request)):
+        if not (state.settings.metrics_public or _near(request, state.settings)):
             return problem(403, "forbidden", "metrics are served to this machine only")
         await _measure_lag(state)
         state.metrics.disk_free.set(free_bytes(Path(state.settings.data)))
@@ -64,12 +66,15 @@ def _full(state: State) -> str:
     )
 
 
-def _near(request: Request) -> bool:
+def _near(request: Request, settings: Settings) -> bool:
     if request.scope.get("handraise.operator"):
         return True
     peer = request.client.host if request.client else ""
+    passed_on = {"x-forwarded-for", "forwarded", "x-real-ip", settings.client_ip_header.lower()}
+    if is_trusted(peer, settings.trusted_proxies) or passed_on & set(request.headers.keys()):
+        return False  # a proxy on this machine speaks for anybody
     try:
-        return ipaddress.ip_address(peer).is_loopback and "x-forwarded-for" not in request.headers
+        return ipaddress.ip_address(peer).is_loopback
     except ValueError:
         return False
 

@@ -1,5 +1,6 @@
 """A backup is whole or not there, and never put where it does not belong."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -40,6 +41,28 @@ def test_what_a_killed_backup_left_is_no_hindrance(data: Path, tmp_path: Path) -
     assert [name for name in os.listdir(tmp_path) if name.startswith("copy")] == ["copy.db"]
     assert handraise(tmp_path / "other", "restore", str(tmp_path / "copy.db")).exit_code == 0
     assert "Acme" in handraise(tmp_path / "other", "site", "list").output
+
+
+def test_two_backups_never_write_one_file(data: Path, tmp_path: Path) -> None:
+    """The second is told so, and what the first has written stays."""
+    part = tmp_path / "copy.db.part"
+    with part.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(b"half of the first")
+        held.flush()
+        second = handraise(data, "backup", str(tmp_path / "copy.db"))
+        assert second.exit_code == 1
+        assert "another backup" in second.output
+        assert part.read_bytes() == b"half of the first"
+
+
+def test_postgresql_is_backed_up_by_its_own_tool(data: Path, tmp_path: Path) -> None:
+    """The sentence has the name that was asked for."""
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    said = handraise(data, "backup", str(tmp_path / "out.db"), HANDRAISE_DATABASE=url)
+    assert said.exit_code == 1
+    assert f"--file={tmp_path / 'out.db'} " in said.output
+    assert not list(tmp_path.glob("out.db*"))
 
 
 def test_a_file_is_not_restored_beside_postgresql(data: Path, tmp_path: Path) -> None:

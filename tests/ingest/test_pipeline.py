@@ -231,6 +231,14 @@ def test_the_consent_table(
     assert verdict(mode, word, flags, True, Kind.CONSENT) == 0
 
 
+def test_a_submission_before_an_answer_is_kept_for_itself() -> None:
+    """A page that waits for a consent manager sends the form without a visitor or a word."""
+    event = one(SUBMIT, v=None, c=None)
+    assert event.visitor is None
+    assert event.flags & Flag.SUBMISSION_ONLY
+    assert json.loads(event.data)["ids"] == {"email": "ann@brew.example"}
+
+
 def test_a_submission_without_consent_has_no_visitor() -> None:
     """The person and the form, no browser and no history."""
     event = one(SUBMIT, c="denied", s="abcdefghijk")

@@ -12,6 +12,20 @@ ONE_ENGINE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 API = "/api/v1/sites"
 
 
+async def test_options_of_the_tag_that_are_left_out_stay(office: Office) -> None:
+    """As settings do: to switch one on does not switch another off."""
+    asked = {"tcf": True, "exclude": ["/admin*"], "forms": {"contact": {"deny": ["phone"]}}}
+    async with office.client(office.token) as client:
+        for change in (asked, {"links": True}, {"tcf": False}):
+            answer = await client.patch(f"{API}/1/settings", json={"widget": change})
+            assert answer.status_code == 200, answer.text
+        kept = (await client.get(f"{API}/1")).json()["settings"]["widget"]
+    assert kept["links"] is True
+    assert kept["tcf"] is False
+    assert kept["exclude"] == ["/admin*"]
+    assert kept["forms"]["contact"]["deny"] == ["phone"]
+
+
 async def test_an_operator_adds_a_site_and_sees_all(office: Office) -> None:
     """With the tag to paste; its log begins with that decision."""
     async with office.client(operator=True) as client:

@@ -61,6 +61,14 @@ async def test_a_fault_that_lasts_is_told(app: Handraise, client: httpx2.AsyncCl
     assert figures.get_sample_value("handraise_storage_fault") == 1
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "x-real-ip", "forwarded"])
+async def test_metrics_are_not_for_whom_a_proxy_speaks_for(
+    client: httpx2.AsyncClient, header: str
+) -> None:
+    """A proxy on this machine is near, its visitors are not."""
+    assert (await client.get("/metrics", headers={header: "203.0.113.9"})).status_code == 403
+
+
 async def test_metrics_tell_the_room(app: Handraise, client: httpx2.AsyncClient) -> None:
     """Of the disk that holds the data folder."""
     assert (await client.get("/metrics")).status_code == 200
