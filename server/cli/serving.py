@@ -27,7 +27,7 @@ from server.errors import HandraiseError
 from server.ingest.emails import company_domain, domain_class, normalise_email, normalise_phone
 from server.ingest.referrers import source_of
 from server.settings import Settings
-from server.web.connections import Gate, Limits
+from server.web.connections import READ_BYTES, Gate, Limits
 from server.web.crowd import Crowd
 from server.web.state import State
 
@@ -47,12 +47,15 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises `HandraiseError` with the fix named."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         raise HandraiseError(
             f"cannot listen on {host}:{port} ({error}): stop what listens there,"
             " or choose another port with --port"
         ) from error
+    if sys.platform != "linux":  # there it would hide whether an answer is read: see `unread`
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, READ_BYTES)
+    return listener
 
 
 def listen_operator(path: Path) -> socket.socket:

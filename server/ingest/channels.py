@@ -138,7 +138,7 @@ def touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, 
     """
     marks = _marks(campaign)
     host = host_of(referrer)
-    external = bool(host) and not _is_own(host, url_host, own_hosts)
+    external = bool(host) and not is_own(host, url_host, own_hosts)
     source, medium, kind = _origin(marks, host, referrer, external)
     name = marks.campaign.lower()
     facts = _Facts(
@@ -160,7 +160,8 @@ def _marks(campaign: str) -> _Campaign:
         return _NO_CAMPAIGN
 
 
-def _is_own(host: str, url_host: str, own_hosts: tuple[str, ...]) -> bool:
+def is_own(host: str, url_host: str, own_hosts: tuple[str, ...]) -> bool:
+    """Whether a host is the page's own or one of the site's; `*.` stands for all below a name."""
     bare = host.removeprefix("www.")
     if bare == url_host.removeprefix("www."):
         return True

@@ -7,35 +7,43 @@ ever; and its parser takes a head of any size. Here one timer looks at all conne
                                   while the client does not read what it asked for: 30 s
 
 An answer may take as long as it likes as long as it is read: streams and long files are not cut.
+What has arrived of requests that are not whole yet is counted, for all connections together.
 """
 
 import asyncio
 import http
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.web.address import is_trusted
+from server.web.address import counted_as
 from server.web.problems import TYPE, problem_body
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 log = logging.getLogger("handraise.connections")
 LOOK_S = 0.5
 WARN_S = 60.0
 #: A slow reader has moved on when it has read this much: the least rate is this in `write_s`.
 READ_BYTES = 32_768
+#: So much of a request may always arrive: an ordinary visitor's fits, whoever else sends much.
+SMALL_BYTES = 4_096
 #: Requests sent before the answer to an earlier one; browsers send none.
 PIPELINED = 16
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a connection may take: seconds, bytes, and how many at once. `proxies` may hold any
-    number, because they speak for many."""
+    number, because they speak for many; so may this machine, but for `exempt_loopback`: what
+    comes from here is a proxy that nobody has named yet."""
 
     head_s: float = 10
     request_s: float = 30
@@ -44,9 +52,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     write_s: float = 30
     head_bytes: int = 32_768
     request_bytes: int = 4_000_000  # with the framing of chunks; bodies have limits of their own
+    arriving_bytes: int = 32_000_000  # of all requests that are not whole yet, together
     connections: int = 10_000
     per_address: int = 1_000
     proxies: tuple[str, ...] = ()
+    exempt_loopback: bool = True
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -68,6 +78,9 @@ SLOW_REQUEST = Why("slow_request", 408, "the request took too long to arrive")
 PIPED = Why("pipelined", 400, "wait for answers: too many requests were sent at once")
 CROWDED = Why("address", 503, "too many connections from this address: close some, try again")
 FULL = Why("total", 503, "too many connections: try again in a few seconds")
+MUCH = Why(
+    "arriving", 503, "too many long requests are arriving at once: try again in a few seconds"
+)
 IDLE, SLOW_READER = "idle", "slow_reader"
 
 
@@ -83,6 +96,7 @@ class Gate:
         self.cut = cut
         self.open: set[Guarded] = set()
         self.by_address: Counter[str] = Counter()
+        self.arriving = 0  # bytes
         self._timer: asyncio.TimerHandle | None = None
         self._warned = 0.0
         self._every_s = min(LOOK_S, limits.idle_s / 4)
@@ -137,18 +151,22 @@ class Gate:
             log.warning(text, *values)
 
 
-def counted_as(peer: str, proxies: tuple[str, ...]) -> str:
-    """The name under which connections of a peer are counted: an IPv6 network of 64 bits is one
-    household. Empty for those that are not counted: proxies, and sockets without an address."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return ""
-    if proxies and is_trusted(peer, proxies):
-        return ""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return f"{int(address) >> 64:x}::/64"
-    return peer
+def unread(transport: asyncio.Transport) -> int:
+    """Bytes written that the far end has not taken yet: ours and the kernel's, which may be
+    megabytes, and tells of room for more only when a third of it is free.
+
+    Elsewhere than on Linux the kernel is not asked, and `listen` keeps its buffer small.
+    """
+    size = transport.get_write_buffer_size()
+    if sys.platform == "linux":
+        try:
+            plain = transport.get_extra_info("socket")
+            size += int.from_bytes(
+                fcntl.ioctl(plain.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder
+            )
+        except (AttributeError, OSError, ValueError):  # closed just now
+            pass
+    return size
 
 
 def wrong_with(headers: list[tuple[bytes, bytes]], version: str, most: int) -> Why | None:
@@ -182,11 +200,12 @@ class Guarded(HttpToolsProtocol):
         self.in_head = True
         self.fed = 0  # bytes of this request, but for those that came with its first ones
         self.chunk = 0
+        self.held = 0  # bytes of ours that the gate counts as arriving
         self.why = BAD
         self.refused = False
         self._stuck: tuple[float, int] | None = None  # since when so much waits to be read
         limits, peer = self.gate.limits, (self.client or ("",))[0]
-        self.address = counted_as(peer, limits.proxies)
+        self.address = counted_as(peer, limits.proxies, exempt_loopback=limits.exempt_loopback)
         near = bool(peer) and not self.address
         self.idle_s = limits.proxy_idle_s if near else limits.idle_s
         why = self.gate.enter(self)
@@ -195,6 +214,7 @@ class Guarded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gate.leave(self)
+        self._give_back()
         super().connection_lost(exc)
 
     # ------------------------------------------------------------ what comes in
@@ -205,29 +225,48 @@ class Guarded(HttpToolsProtocol):
         self.chunk = len(data)
         self.fed += self.chunk
         super().data_received(data)
-        limits = self.gate.limits
-        if self.fed <= limits.head_bytes or self.refused or self.reading_since is None:
+        if self.reading_since is not None or self.pipeline:
+            self._hold()
+        elif self.held:
+            self._give_back()
+
+    def _hold(self) -> None:
+        """What arrived is in memory: its request is not whole, or waits behind another."""
+        gate, limits = self.gate, self.gate.limits
+        self.held += self.chunk
+        gate.arriving += self.chunk
+        if self.refused:
             return
-        if self.in_head:
+        if gate.arriving > limits.arriving_bytes and self.held > SMALL_BYTES:
+            self.refuse(MUCH)
+        elif self.fed <= limits.head_bytes or self.reading_since is None:
+            return
+        elif self.in_head:
             self.refuse(LONG_HEAD)
         elif self.fed > limits.request_bytes:
             self.refuse(LONG_REQUEST)
 
+    def _give_back(self) -> None:
+        self.gate.arriving -= self.held
+        self.held = 0
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self.held and not self.pipeline:
+            self._give_back()
         self.reading_since = self.loop.time()
         self.in_head = True
         self.fed = 0
 
     def on_headers_complete(self) -> None:
-        headers = self.headers
-        if self.fed + self.chunk > self.gate.limits.head_bytes:
+        headers, limits = self.headers, self.gate.limits
+        if self.fed + self.chunk > limits.head_bytes:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
-            if size > self.gate.limits.head_bytes:
+            if size > limits.head_bytes:
                 self._stop(LONG_HEAD)
         if len(self.pipeline) >= PIPELINED:
             self._stop(PIPED)
-        why = wrong_with(headers, self.parser.get_http_version(), self.gate.limits.request_bytes)
+        why = wrong_with(headers, self.parser.get_http_version(), limits.request_bytes)
         if why is not None:
             self._stop(why)
         super().on_headers_complete()
@@ -242,6 +281,8 @@ class Guarded(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.idle_since = self.loop.time()
         super().on_response_complete()
+        if self.held and self.reading_since is None and not self.pipeline:
+            self._give_back()
 
     def resume_writing(self) -> None:
         self._stuck = None
@@ -258,24 +299,25 @@ class Guarded(HttpToolsProtocol):
             transport.abort()
         elif closing:
             return
+        elif self.reading_since is not None and (self.flow.read_paused or self.pipeline):
+            self.reading_since = now  # it waits for us: for the answer before, or to be taken
         elif self.reading_since is not None:
             waited = now - self.reading_since
             if self.in_head and waited > limits.head_s:
                 self.refuse(SLOW_HEAD)
             elif waited > limits.request_s:
                 self.refuse(SLOW_REQUEST)
-        elif (
-            self.cycle is not None
-            and self.cycle.response_complete
-            and not self.pipeline
-            and now - self.idle_since > self.idle_s
-        ):
+        elif self.cycle is None or not self.cycle.response_complete or self.pipeline:
+            return
+        elif self.flow.write_paused:  # the app is done, and the client is still reading
+            self.idle_since = now
+        elif now - self.idle_since > self.idle_s:
             self.gate.cut(IDLE)
             transport.close()
 
     def _is_stuck(self, now: float) -> bool:
         """Whether the client has not read enough of what waits for it for too long."""
-        waits = self.transport.get_write_buffer_size()
+        waits = unread(self.transport)
         if self._stuck is None or waits <= self._stuck[1] - READ_BYTES:
             self._stuck = (now, waits)
         return now - self._stuck[0] > self.gate.limits.write_s
@@ -308,7 +350,7 @@ class Guarded(HttpToolsProtocol):
         elif cycle.more_body and not cycle.response_started and not self.pipeline:
             self._answer(why)
             self.transport.close()
-        elif cycle.more_body or why.status == 408:
+        elif cycle.more_body or why is MUCH:
             self.transport.abort()
         else:  # an earlier request is being answered: that, and no more
             cycle.keep_alive = False

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.web.address import address_in, is_trusted
+from server.web.address import address_in, counted_as, is_trusted
 from server.web.problems import problem
 
 
 class Crowd:
     """Pure ASGI in front of the app: of the requests that `proxies` pass on, at most `most` of one
-    address are answered at a time; a further one gets 503 with Retry-After."""
+    address are answered at a time; a further one gets 503 with Retry-After. As with connections,
+    an IPv6 network of 64 bits is one address."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Crowd:
         if not peer or not is_trusted(peer, self.proxies):
             await self.app(scope, receive, send)
             return
-        address = address_in(scope["headers"], peer, self.proxies, self.header)
+        address = counted_as(address_in(scope["headers"], peer, self.proxies, self.header), ())
         if self.in_flight[address] >= self.most:
             self.cut("visitor")
             answer = problem(503, "crowded", "too many requests of this address at once: try again")

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import BadRequest
+from server.ingest.private import is_secret_name, mask_cards
 from server.project.rules import Value
 from server.reports.people_filters import Stage
 from server.reports.shapes import EntryId, PersonId, Shape, VisitorId
@@ -104,10 +105,10 @@ def read_traits(body: bytes) -> dict[str, Value | None]:
         raise BadRequest(f"the body does not fit: {str(error)[:300]}", code="bad_body") from error
     if not 0 < len(given) <= 50:
         raise BadRequest("name 1 to 50 traits: a value for each, or null to take it back")
-    return {_trait_name(name): _trait(name, value) for name, value in given.items()}
+    return {_trait_name(name, value): _trait(name, value) for name, value in given.items()}
 
 
-def _trait_name(name: str) -> str:
+def _trait_name(name: str, value: Value | None) -> str:
     if not _TRAIT.fullmatch(name):
         raise BadRequest(
             f"`{name[:40]}` is no name of a trait: one is at most 40 lower-case letters, digits and"
@@ -115,12 +116,14 @@ def _trait_name(name: str) -> str:
         )
     if name in _OTHERWISE:
         raise BadRequest(f"`{name}` is no trait to give by hand: {_OTHERWISE[name]}")
+    if value is not None and is_secret_name(name):
+        raise BadRequest(f"`{name}` is the name of a secret, and secrets are not stored")
     return name
 
 
 def _trait(name: str, value: Value | None) -> Value | None:
     if isinstance(value, str):
-        value = value.strip()
+        value = mask_cards(value.strip())
         if not 0 < len(value) <= 1_000 or "\x00" in value:
             raise BadRequest(
                 f"trait `{name}`: a text has 1 to 1,000 characters; null takes it back"

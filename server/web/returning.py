@@ -13,6 +13,7 @@ import msgspec
 from server.ingest.consent import FULL, WORDS, verdict
 from server.ingest.payload import Envelope, read_id
 from server.model import Consent, Flag, Kind, Site
+from server.web.arrivals import host_of
 from server.web.marks import MARKED, Marks
 
 #: What `recognise` looks at, besides what the pipeline does.
@@ -44,8 +45,11 @@ def recognise(
         return NOBODY
     name = f"hr{site.site_id}"
     cookie = _cookie(headers.get("cookie", ""), name) if near else ""
-    if not _may_keep(site, wire, headers):
-        return Return(cookie=_header(name, "", 0, headers)) if cookie else NOBODY
+    refused = _refuses(wire)
+    if refused or not _may_keep(site, wire, headers):
+        # Of a refusal always: a request before it may be about to set one.
+        ends = near and (cookie or refused)
+        return Return(cookie=_header(name, "", 0, headers)) if ends else NOBODY
     brand_new = wire.v
     if brand_new is None or read_id(brand_new) is None:
         return NOBODY
@@ -53,15 +57,19 @@ def recognise(
     if not known and (wire.f or 0) & NEW:
         known = cookie or _handed_over(site.site_id, wire, marks, now)
     if known:
+        marks.give_up(site.site_id, brand_new, known, now)
         wire.v, wire.f = known, (wire.f or 0) & ~NEW
     kept = known or brand_new
     return Return(known, _header(name, kept, MAX_AGE_S, headers) if near else b"")
 
 
+def _refuses(wire: Envelope) -> bool:
+    """A refusal itself comes with the id that it ends, and still without the word."""
+    said = (bytes(one.d) for one in wire.e if one.y == "consent")
+    return wire.c == "denied" or any(b'"denied"' in data for data in said)
+
+
 def _may_keep(site: Site, wire: Envelope, headers: Mapping[str, str]) -> bool:
-    # A refusal itself comes with the id that it ends, and still without the word.
-    if any(one.y == "consent" and b'"denied"' in bytes(one.d) for one in wire.e):
-        return False
     settings = site.settings
     flags = (wire.f or 0) | (GPC if headers.get("sec-gpc") == "1" else 0)
     consent = WORDS.get(wire.c or "unknown", Consent.UNKNOWN)
@@ -82,9 +90,13 @@ def _header(name: str, value: str, age_s: int, headers: Mapping[str, str]) -> by
 
 
 def _handed_over(site_id: int, wire: Envelope, marks: Marks, now: int) -> str:
-    """The visitor whom a page view's address has the mark of."""
+    """The visitor whom a page view's address has the mark of.
+
+    By the page's own word about where it was come from, not by the request's `Referer`, which is
+    that page itself.
+    """
     for event in wire.e:
         found = MARKED.search(event.u or "")
         if found and event.y == "page_view":
-            return marks.redeem(site_id, found[1], wire.v or "", now)
+            return marks.redeem(site_id, found[1], wire.v or "", host_of(event.r or ""), now)
     return ""

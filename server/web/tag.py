@@ -54,8 +54,8 @@ def widget_config(site: Site, key: str) -> dict[str, Any]:
         config["was"] = site.keys[site.keys.index(key) + 1]
     if settings.consent != "on":
         config["consent"] = settings.consent
-    elif config.get("tcf"):  # nothing may be sent before the consent manager has spoken
-        config["consent"] = "off"
+    elif config.get("tcf"):  # as `off`, until the consent manager says that nobody need be asked
+        config["consent"] = "tcf"
     if not settings.honour_gpc:
         config["gpc"] = False
     if config.get("links") or config.get("handover"):

@@ -113,6 +113,15 @@ class Either(Watched):
         self.page.until("(path) => location.pathname == path", path)
         self.settle()
 
+    def late_errors(self) -> list[str]:
+        """Errors that nobody caught, also those that the browser tells only now.
+
+        What it told before the answer to a question is read with that answer.
+        """
+        self.page.until("() => new Promise((done) => setTimeout(() => done(true)))")
+        self.page.wait(0.05)
+        return list(self.visitor.errors)
+
     def _wait(self, seconds: float) -> None:
         self.page.wait(seconds)
 
@@ -154,7 +163,6 @@ def either(tracker: Tracker, host: Host, engine: Engine) -> Iterator[Either]:
     either = Either(tracker, host, engine)
     yield either
     tracker.gate.clear()
-    either.page.wait(0)
-    errors = list(either.visitor.errors)
+    errors = either.late_errors()
     either.visitor.close()
     assert errors == []

@@ -52,13 +52,16 @@ def test_100_the_host_may_stop_the_click_and_a_way_within_is_no_way_out(lab: Lab
     links = {
         "out": AWAY,
         "in": "/next",
-        "own": "https://shop.brew.example/",
+        "www": "https://brew.example/",
+        "own": "https://shop.tea.example/",
         "other": "//abrew.example",
+        "apex": "https://tea.example/",
+        "sub": "https://shop.brew.example/",
     }
     page = clickable(
         lab,
         "".join(f'<a id="{name}" href="{to}">{name}</a> ' for name, to in links.items()),
-        own_hosts=("brew.example",),
+        own_hosts=("www.brew.example", "*.tea.example"),
     )
     page.evaluate(
         """addEventListener('click', (event) => {
@@ -69,7 +72,12 @@ def test_100_the_host_may_stop_the_click_and_a_way_within_is_no_way_out(lab: Lab
     page.click("#out", button="right")
     for name in links:
         page.click(f"#{name}")
-    assert [row["data"]["text"] for row in lab.all_after(page, "click")] == ["out", "other"]
+    assert [row["data"]["text"] for row in lab.all_after(page, "click")] == [
+        "out",
+        "other",
+        "apex",
+        "sub",
+    ], "by the rule that the server has for referrers"
 
 
 def test_101_a_child_a_drawing_and_an_address_set_late(lab: Lab) -> None:
@@ -166,6 +174,55 @@ def test_104_mail_and_telephone_links(lab: Lab, whole: bool) -> None:
     )
     if not whole:
         assert "ann@" not in str(lab.sent())
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["without the address", "with it"])
+def test_104_a_marked_link_keeps_the_address_to_itself_too(lab: Lab, whole: bool) -> None:
+    mail = '<a id="{}" {} href="MailTo:ann@brew.example"><b>ann@brew.example</b></a>'
+    page = clickable(
+        lab,
+        mail.format("itself", 'data-hr-event="mail"')
+        + f'<div data-hr-event="card"><p id="words">Ask</p>{mail.format("within", "")}</div>',
+        marks=True,
+        addresses=whole,
+    )
+    page.evaluate("addEventListener('click', (event) => event.preventDefault())")
+    for one in ("#itself b", "#words", "#within"):
+        page.click(one)
+    found = [row["data"].get("text", "") for row in lab.rows("click", 3)]
+    address = "ann@brew.example"
+    assert found == ([address, "Ask" + address, address] if whole else ["", "Ask", ""])
+    assert whole or address not in str(lab.sent())
+
+
+def test_103_what_is_private_within_is_left_out_of_the_text(lab: Lab) -> None:
+    page = clickable(
+        lab,
+        """<div data-hr-event="card"><p id="in">Hello
+          <i>there</i></p><p data-hr-ignore>Ann Smith, <b>12 Secret Road</b></p><!-- no -->
+          <object data="/none"></object> end</div>""",
+    )
+    page.click("#in")
+    assert lab.row("click")["data"]["text"] == "Hello there end"
+    assert "Secret" not in str(lab.sent())
+
+
+@pytest.mark.parametrize("where", ["#words", "#box"])
+def test_103_a_click_on_a_label_is_one_click(lab: Lab, where: str) -> None:
+    """The browser clicks on what the label is of, too, and that click comes by the label again."""
+    page = clickable(
+        lab,
+        '<label data-hr-event="news"><input id="box" type="checkbox"><i id="words">News</i></label>'
+        '<label for="far"><i id="plain">Far</i></label><input id="far" type="checkbox"'
+        ' data-hr-event="far">',
+    )
+    page.click(where)
+    assert page.is_checked("#box")
+    assert len(lab.all_after(page, "click")) == 1
+    page.click("#plain")
+    page.click("#box")
+    names = [row["data"]["name"] for row in lab.all_after(page, "click")]
+    assert names == ["news", "far", "news"], "the next click counts again"
 
 
 @pytest.mark.parametrize("number", POLICIES)

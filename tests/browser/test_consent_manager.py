@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Lab
-from tests.browser.test_consent import NOTHING, STORAGE
+from tests.browser.test_consent import DNT, GPC, NOTHING, STORAGE
 
 #: As managers leave it in the head: who listens is told now and at every change.
 MANAGER = """<script>
@@ -18,6 +18,14 @@ MANAGER = """<script>
     if (command == 'addEventListener' && version == 2) heard.push(take), take(state, true);
   };
   tell(false, 'cmpuishown');
+</script>"""
+
+
+#: As managers tell it to who is asked nothing, where the law does not apply.
+NOT_ASKED = """<script>
+  window.heard = [1];
+  window.__tcfapi = (_command, _version, take) =>
+    take({ gdprApplies: false, eventStatus: 'tcloaded', tcfPolicyVersion: 5 }, true);
 </script>"""
 
 
@@ -61,11 +69,103 @@ def test_70_no_to_purpose_one_is_a_refusal_and_a_change_is_obeyed(lab: Lab) -> N
 
 def test_70_a_manager_that_comes_late_or_has_nothing_to_ask(lab: Lab) -> None:
     page = managed(lab, head="")
-    page.evaluate(
-        """() => (window.__tcfapi = (_command, _version, take) =>
-          take({ gdprApplies: false, eventStatus: 'tcloaded', tcfPolicyVersion: 5 }, true))"""
-    )
+    script = NOT_ASKED.removeprefix("<script>").removesuffix("</script>")
+    page.evaluate(f"() => {{ {script} }}")
     assert lab.row("page_view")["visitor"]
+
+
+def test_70_where_nobody_is_asked_nobody_has_consented_and_visitors_are_known(lab: Lab) -> None:
+    page = managed(lab, NOT_ASKED)
+    lab.rows("page_view")
+    page.evaluate("handraise('track', 'x')")
+    lab.rows("track")
+    lab.visit("/", page)
+    views = lab.rows("page_view", 2)
+    assert len({row["visitor"] for row in views}) == 1
+    assert [row["flags"] & 1 for row in views] == [1, 0]
+    assert {request.batch["c"] for request in lab.requests} == {""}
+    assert lab.all_after(page, "consent") == []
+    assert "granted" not in page.evaluate(STORAGE)
+    page.evaluate("handraise('consent', false)")
+    assert lab.row("consent")["data"]["state"] == "denied"
+
+
+def test_64_70_somebody_else_begins_anew_while_the_manager_is_waited_for(lab: Lab) -> None:
+    page = managed(lab, NOT_ASKED)
+    ann = lab.row("page_view")["visitor"]
+    page.evaluate("handraise('identify', { email: 'ann@brew.example' })")
+    lab.rows("identify")
+    page.goto(lab.host.origin + "/two")
+    lab.settle(page)
+    page.evaluate("handraise('identify', { email: 'bob@brew.example' })")
+    page.evaluate("handraise('track', 'as bob')")
+    script = NOT_ASKED.removeprefix("<script>").removesuffix("</script>")
+    page.evaluate(f"() => {{ {script} }}")
+    bob = lab.row("track")["visitor"]
+    assert lab.rows("identify", 2)[1]["visitor"] == bob != ann
+    page.evaluate("handraise('track', 'still bob')")
+    assert lab.rows("track", 2)[1]["visitor"] == bob
+    assert ann not in page.evaluate(STORAGE)
+
+
+def test_70_what_could_not_be_sent_waits_for_the_next_page(lab: Lab) -> None:
+    lab.gate.answers.extend([503] * 20)
+    page = managed(lab, NOT_ASKED)
+    page.evaluate("handraise('track', 'kept')")
+    page.wait_for_function("() => JSON.stringify(localStorage).includes('kept')")
+    lab.until(lambda: lab.requests)
+    page.goto(lab.host.origin + "/none.txt")
+    lab.gate.answers.clear()
+    lab.visit("/", page)
+    assert lab.row("track")["data"]["name"] == "kept"
+
+
+@pytest.mark.parametrize("objection", [GPC, DNT], ids=["GPC", "DNT"])
+def test_68_70_an_objection_counts_also_where_nobody_is_asked(lab: Lab, objection: str) -> None:
+    lab.context.add_init_script(objection)
+    page = managed(lab, NOT_ASKED)
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(one => /.h.c[.]/.test(one.name))"
+    )
+    page.evaluate("handraise('track', 'x')")
+    lab.visit("/next", page)  # whatever is left to send goes when the page is left
+    assert lab.sent() == []
+    assert page.evaluate(STORAGE) == NOTHING
+
+
+@pytest.mark.parametrize("mode", ["ask", "off"])
+def test_70_a_site_that_asks_by_itself_goes_on_asking(lab: Lab, mode: str) -> None:
+    page = managed(lab, NOT_ASKED, mode)
+    page.evaluate("handraise('track', 'x')")
+    if mode == "ask":
+        lab.rows("track")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(one => /.h.c[.]/.test(one.name))"
+    )
+    lab.visit("/next", page)
+    assert {event["d"].get("name") for event in lab.sent()} >= ({"x"} if mode == "ask" else set())
+    assert (lab.sent() == []) == (mode == "off")
+    assert page.evaluate(STORAGE) == NOTHING
+
+
+def test_70_without_the_part_that_asks_there_is_no_answer(lab: Lab) -> None:
+    """A page's policy may forbid the second file: then everything waits, and a form goes alone."""
+    lab.configure({"tcf": True})
+    lab.context.route("**/h/c.*.js", lambda route: route.abort())
+    lab.host.page("/", FORM, head=NOT_ASKED)
+    page = lab.visit("/")
+    page.evaluate("handraise('track', 'x')")
+    page.fill("[name=email]", "ann@brew.example")
+    page.click("button")
+    assert lab.row("form_submit")["visitor"] == ""
+    assert [event["y"] for event in lab.sent()] == ["form_submit"]
+    assert page.evaluate(STORAGE) == NOTHING
+    page.evaluate("handraise('consent', true)")
+    assert lab.row("page_view")["visitor"] == lab.row("track")["visitor"] != ""
+
+
+FORM = """<form id="contact" onsubmit="return false">
+  <input name="email" type="email"><button>Send</button></form>"""
 
 
 @pytest.mark.parametrize("mode", ["on", "ask", "off"])

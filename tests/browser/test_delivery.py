@@ -147,6 +147,19 @@ def test_47_retry_after_is_honoured(lab: Lab) -> None:
     assert len(lab.rows("page_view")) == 1
 
 
+@pytest.mark.parametrize("word", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-5", "99999999999"])
+def test_47_a_retry_after_that_is_no_time_to_wait_makes_no_storm(lab: Lab, word: str) -> None:
+    lab.gate.answers.extend([(503, {"Retry-After": word})] * 60)
+    page = open_with_clock(lab)
+    failures(lab, page, 1)
+    pass_time(page, 2_900)
+    assert len(lab.requests) == 1
+    if not word.startswith("9"):
+        failures(lab, page, 2, most_ms=5_000)
+        pass_time(page, 8_900)
+        assert len(lab.requests) == 2
+
+
 def test_48_what_happens_offline_arrives_later_with_its_times(lab: Lab) -> None:
     page = open_with_clock(lab)
     failures(lab, page, 1)

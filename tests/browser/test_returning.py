@@ -1,5 +1,6 @@
 """Checklist 58, 61, 62: a visitor who lost their id, or comes from another domain of the site."""
 
+import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from tests.browser.conftest import Lab
 STORAGE = "() => JSON.stringify([localStorage, sessionStorage])"
 
 
-def same_origin(lab: Lab, context: BrowserContext | None = None) -> Page:
+def same_origin(lab: Lab, context: BrowserContext | None = None, page: Page | None = None) -> Page:
     """A page on the server's own origin, as behind a path proxy; all else there is the server."""
     context = context or lab.context
     html = f'<!doctype html><title>shop</title><script src="/h/{lab.site.keys[0]}.js"></script>'
@@ -20,10 +21,23 @@ def same_origin(lab: Lab, context: BrowserContext | None = None) -> Page:
         lambda url: urlsplit(url).path.startswith("/shop"),
         lambda route: route.fulfill(body=html, content_type="text/html"),
     )
-    page = lab.new_page(context)
+    page = page or lab.new_page(context)
     page.goto(lab.tracker.base + "/shop")
     lab.settle(page)
     return page
+
+
+def refuse(page: Page) -> str:
+    """The `Set-Cookie` of the answer to a refusal."""
+    with page.expect_response("**/e") as got:
+        page.evaluate("handraise('consent', false)")
+    return got.value.header_value("set-cookie") or ""
+
+
+def lose(page: Page) -> None:
+    """What scripts of the page's origin have stored is gone; no page of it is open then."""
+    page.goto(page.url.replace("/shop", "/livez"))
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
 
 
 def test_58_a_cookie_of_the_server_brings_a_lost_id_back(lab: Lab) -> None:
@@ -60,6 +74,83 @@ def test_58_a_reset_is_mirrored_and_a_refusal_takes_the_cookie_away(lab: Lab) ->
     assert lab.context.cookies() == []
 
 
+@pytest.mark.parametrize(
+    ("widget", "mode"), [({}, "on"), ({}, "off"), ({"tcf": True}, "on")], ids=["on", "off", "tcf"]
+)
+def test_58_a_refusal_ends_the_cookie_also_where_the_page_waits(
+    lab: Lab, widget: dict[str, bool], mode: str
+) -> None:
+    lab.configure(widget, consent=mode)
+    page = same_origin(lab)
+    page.evaluate("handraise('consent', true); handraise('track', 'x')")
+    lab.until(lab.context.cookies)
+    assert len(lab.context.cookies()) == 1
+    lose(page)
+    page.goto(lab.tracker.base + "/shop")
+    lab.settle(page)
+    if mode == "on" and not widget:
+        lab.rows("page_view", 2)
+    assert "Max-Age=0" in refuse(page)
+    lab.until(lambda: not lab.context.cookies())
+    assert lab.context.cookies() == []
+    denied = [row["data"]["state"] for row in lab.tracker.read(lab.site, "consent")][1:]
+    assert denied == (["denied"] if mode == "on" and not widget else []), "nobody is made for it"
+
+
+def test_58_an_id_found_again_is_not_lost_to_a_page_left_at_once(lab: Lab) -> None:
+    page = same_origin(lab)
+    visitor = lab.row("page_view")["visitor"]
+    lab.until(lab.context.cookies)
+    lose(page)
+    page.goto(lab.tracker.base + "/shop2")
+    page.goto(lab.tracker.base + "/shop3")
+    lab.settle(page)
+    assert {row["visitor"] for row in lab.rows("page_view", 3)} == {visitor}
+    page.wait_for_function(f"() => JSON.stringify(localStorage).includes('{visitor}')")
+    page.goto(lab.tracker.base + "/shop4")
+    assert {row["visitor"] for row in lab.rows("page_view", 4)} == {visitor}
+    assert [cookie["value"] for cookie in lab.context.cookies()] == [visitor]
+
+
+def test_59_who_comes_after_a_reset_is_not_made_who_was_before(lab: Lab) -> None:
+    """The answer that gives a lost id back arrives when the page already goes on as another."""
+    page = same_origin(lab)
+    visitor = lab.row("page_view")["visitor"]
+    lab.until(lab.context.cookies)
+    lose(page)
+    before = len(lab.requests)
+    lab.gate.hold = threading.Event()
+    page.goto(lab.tracker.base + "/shop")
+    lab.settle(page)
+    lab.until(lambda: any(request.batch["f"] & 1 for request in lab.requests[before:]))
+    page.evaluate("handraise('track', 'ann'); handraise('reset'); handraise('track', 'bob')")
+    page.evaluate("handraise('id', (id) => (window.bob = id))")
+    with page.expect_response("**/e"):
+        lab.gate.hold.set()
+    by = {row["data"]["name"]: row["visitor"] for row in lab.rows("track", 2)}
+    assert by == {"ann": visitor, "bob": page.evaluate("bob")}
+    assert by["bob"] != visitor
+    assert page.evaluate("(handraise('id', (id) => (window.now = id)), now == bob)")
+
+
+@pytest.mark.parametrize("name", ["ann", "bob"])
+def test_59_somebody_else_is_noticed_after_an_id_was_found_again(lab: Lab, name: str) -> None:
+    page = same_origin(lab)
+    visitor = lab.row("page_view")["visitor"]
+    lab.until(lab.context.cookies)
+    lose(page)
+    lab.gate.hold = threading.Event()
+    page.goto(lab.tracker.base + "/shop")
+    lab.settle(page)
+    page.evaluate("handraise('identify', { email: 'ann@brew.example' })")
+    lab.gate.hold.set()
+    page.wait_for_function(f"() => JSON.stringify(localStorage).includes('{visitor}')")
+    page.evaluate("(name) => handraise('identify', { email: name + '@brew.example' })", name)
+    ann, then = (row["visitor"] for row in lab.rows("identify", 2))
+    assert ann == visitor
+    assert (then == visitor) == (name == "ann")
+
+
 @pytest.mark.parametrize("mode", ["ask", "off"])
 def test_58_without_consent_there_is_no_cookie(lab: Lab, mode: str) -> None:
     lab.configure(consent=mode)
@@ -76,9 +167,16 @@ def test_58_without_consent_there_is_no_cookie(lab: Lab, mode: str) -> None:
 
 
 def test_58_another_origin_gets_no_cookie(lab: Lab) -> None:
-    lab.visit("/")
-    assert lab.rows("page_view")
-    assert lab.context.cookies() == []
+    """Asked of the answer itself: no browser would keep a cookie of another origin's answer."""
+    page = lab.new_page()
+    with page.expect_response("**/e") as far:
+        lab.visit("/", page)
+    assert far.value.status == 202
+    assert far.value.header_value("set-cookie") is None
+    near = lab.new_page(lab.new_visitor())
+    with near.expect_response("**/e") as got:
+        same_origin(lab, near.context, near)
+    assert "HttpOnly" in (got.value.header_value("set-cookie") or "")
 
 
 # ------------------------------------------------------------ another domain
@@ -86,11 +184,11 @@ def test_58_another_origin_gets_no_cookie(lab: Lab) -> None:
 
 def two_domains(lab: Lab, path: str = "/there?a=1&b=%20#part") -> tuple[Page, str]:
     """A page with a link to the site's other domain, which is here under another name."""
-    lab.configure({"handover": True}, own_hosts=("localhost",))
+    lab.configure({"handover": True}, own_hosts=("localhost", "127.0.0.1"))
     other = lab.host.origin.replace("127.0.0.1", "localhost")
     lab.host.page(
         "/",
-        f'<a id="own" href="{other}{path}">shop</a> <a id="else" href="{lab.tracker.base}">x</a>',
+        f'<a id="own" href="{other}{path}">shop</a> <a id="else" href="https://elsewhere.example">x</a>',
     )
     page = lab.visit("/")
     lab.rows("page_view")
@@ -130,7 +228,6 @@ def test_61_a_link_to_another_domain_of_the_site_takes_the_visitor_along(lab: La
 
 def test_61_the_link_itself_stays_and_others_are_untouched(lab: Lab) -> None:
     page, other = two_domains(lab, "/there")
-    page.evaluate("addEventListener('click', (event) => event.preventDefault())")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate(
@@ -142,13 +239,54 @@ def test_61_the_link_itself_stays_and_others_are_untouched(lab: Lab) -> None:
         }"""
     )
     page.hover("#else")
+    page.evaluate("document.querySelector('#else').onclick = () => false")
     page.click("#else")
     assert not [url for url in asked if url.endswith("/h/mark")]
     hover(page)
-    page.click("#own")
+    page.click("#own", modifiers=["Control"])
     page.wait_for_function("() => seen.length == 2")
     assert page.get_attribute("#own", "href") == other + "/there"
     assert all(one.startswith("own ") for one in page.evaluate("seen"))
+
+
+def test_61_a_page_that_cancels_the_click_never_sees_a_mark(lab: Lab) -> None:
+    page, other = two_domains(lab, "/there")
+    page.evaluate(
+        """() => {
+          window.copied = [];
+          window.seen = 0;
+          const link = document.querySelector('#own');
+          new MutationObserver(() => seen++).observe(link, { attributes: true });
+          for (const target of [link, document, window])
+            target.addEventListener('click', (event) => copied.push(link.href));
+          addEventListener('click', (event) => event.preventDefault());
+        }"""
+    )
+    page.mouse.move(0, 300)
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(one => /.h.c[.]/.test(one.name))"
+    )
+    hover(page)
+    page.click("#own")
+    page.evaluate("() => new Promise((done) => setTimeout(done))")
+    assert page.evaluate("copied") == [other + "/there"] * 3
+    assert page.evaluate("seen") == 0
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", ""])
+def test_62_a_page_that_is_not_the_site_s_gets_no_mark(lab: Lab, origin: str) -> None:
+    page, _ = two_domains(lab)
+    body = {"k": lab.site.keys[0], "v": lab.row("page_view")["visitor"]}
+    headers = {"Origin": origin} if origin else {}
+    answer = page.request.post(lab.tracker.base + "/h/mark", data=body, headers=headers)
+    assert answer.status == 403
+    assert "own hosts" in answer.json()["detail"]
+
+
+def strange(lab: Lab) -> tuple[str, str]:
+    """Good, but in a link of a stranger, who has said to be a page of the site."""
+    mark, other = marked(lab)
+    return mark, other
 
 
 def marked(lab: Lab) -> tuple[str, str]:
@@ -156,7 +294,8 @@ def marked(lab: Lab) -> tuple[str, str]:
     page, other = two_domains(lab)
     visitor = lab.row("page_view")["visitor"]
     body = {"k": lab.site.keys[0], "v": visitor}
-    answer = page.request.post(lab.tracker.base + "/h/mark", data=body)
+    headers = {"Origin": lab.host.origin}
+    answer = page.request.post(lab.tracker.base + "/h/mark", data=body, headers=headers)
     return answer.json()["m"], other
 
 
@@ -170,7 +309,8 @@ def expired(lab: Lab) -> tuple[str, str]:
     _, other = marked(lab)
     state = lab.tracker.app.state
     late = state.clock() - LIFE_MS
-    return state.marks.make(lab.site.site_id, lab.row("page_view")["visitor"], late), other
+    visitor = lab.row("page_view")["visitor"]
+    return state.marks.make(lab.site.site_id, visitor, "127.0.0.1", late), other
 
 
 def used(lab: Lab) -> tuple[str, str]:
@@ -178,20 +318,23 @@ def used(lab: Lab) -> tuple[str, str]:
     elsewhere = lab.new_visitor()
     lab.visit("/", lab.new_page(elsewhere))
     page = lab.new_page(elsewhere)
-    page.goto(f"{other}/first?_hr={mark}")
+    page.goto(f"{other}/first?_hr={mark}", referer=lab.host.origin + "/")
     first = lab.rows("page_view", 3)
     assert first[2]["visitor"] == first[0]["visitor"], "the mark was good once"
     return mark, other
 
 
-@pytest.mark.parametrize("make", [forged, expired, used], ids=lambda make: str(make.__name__))
+@pytest.mark.parametrize(
+    "make", [forged, expired, used, strange], ids=lambda make: str(make.__name__)
+)
 def test_62_a_mark_that_is_not_good_is_a_new_visitor(
     lab: Lab, make: Callable[[Lab], tuple[str, str]]
 ) -> None:
     mark, other = make(lab)
     before = {row["visitor"] for row in lab.rows("page_view")}
     page = lab.new_page(lab.new_visitor())
-    page.goto(f"{other}/there?_hr={mark}&a=1")
+    come_from = "https://evil.example" if make is strange else lab.host.origin
+    page.goto(f"{other}/there?_hr={mark}&a=1", referer=come_from + "/")
     page.wait_for_url(f"{other}/there?a=1")
     (view,) = lab.rows("page_view", 1, lambda row: "/there" in row["url"])
     assert view["visitor"] not in before
@@ -204,6 +347,6 @@ def test_62_who_is_known_there_already_stays_themselves(lab: Lab) -> None:
     page = lab.new_page(lab.new_visitor())
     page.goto(f"{other}/first")
     (first,) = lab.rows("page_view", 1, lambda row: "/first" in row["url"])
-    page.goto(f"{other}/second?_hr={mark}")
+    page.goto(f"{other}/second?_hr={mark}", referer=lab.host.origin + "/")
     (second,) = lab.rows("page_view", 1, lambda row: "/second" in row["url"])
     assert second["visitor"] == first["visitor"]

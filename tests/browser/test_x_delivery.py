@@ -1,6 +1,9 @@
 """Checklist C and D in every engine: what is told at the moment a page is left."""
 
 from tests.browser.conftest import Either
+from tests.browser.engines import Engine
+from tests.browser.host import Host
+from tests.browser.tracker import Tracker
 
 
 def test_35_leaving_tells_the_page_that_is_left(either: Either) -> None:
@@ -42,3 +45,18 @@ def test_44_more_than_may_be_in_flight_at_once_goes_without_a_pause(either: Eith
     )
     assert len(either.rows("track", 200)) == 200
     assert sum(request.size for request in either.requests) > 2 * 65_536
+
+
+def test_15_an_error_told_late_fails_a_test_in_every_engine(
+    tracker: Tracker, host: Host, engine: Engine
+) -> None:
+    """What the other tests rely on: nobody reads anything between the error and the end."""
+    host.clear()
+    tracker.gate.clear()
+    either = Either(tracker, host, engine)
+    either.visit("/")
+    assert either.late_errors() == []
+    either.page.evaluate("void setTimeout(() => { throw new Error('boom') })")
+    found = either.late_errors()
+    either.visitor.close()
+    assert [text for text in found if "boom" in text] != []

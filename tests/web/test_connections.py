@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,23 +15,31 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.cli.open_files import connections_for, too_few
 from server.cli.serving import http_server, listen
-from server.web.address import address_in
+from server.web.address import address_in, counted_as, is_trusted
 from server.web.collect import read_body
-from server.web.connections import Gate, Limits, counted_as
+from server.web.connections import SMALL_BYTES, Gate, Limits
 from server.web.crowd import Crowd
 
 pytestmark = pytest.mark.anyio
-QUICK = Limits(head_s=0.3, request_s=0.6, idle_s=0.3, write_s=0.3, head_bytes=4_096)
+QUICK = Limits(
+    head_s=0.3,
+    request_s=0.6,
+    idle_s=0.3,
+    write_s=0.3,
+    head_bytes=4_096,
+    exempt_loopback=False,
+)
 BIG = 30_000_000  # more than the system's buffers hold
 
 
 async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/stream` sends for a while, `/big` much at once, `/trailers` what headers it saw at the
-    end; anything else reads the body and says how long it was."""
+    """`/stream` sends for a while, `/ticks` for less, `/big` much at once, `/headers` what headers
+    it saw at the end; anything else reads the body and says how long it was."""
     headers = [(b"content-type", b"text/plain")]
-    if scope["path"] == "/stream":
+    ticks = {"/stream": 8, "/ticks": 3}.get(scope["path"], 0)
+    if ticks:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(8):
+        for _ in range(ticks):
             await send({"type": "http.response.body", "body": b"tick", "more_body": True})
             await asyncio.sleep(0.1)
         await send({"type": "http.response.body", "body": b"end"})
@@ -50,9 +59,16 @@ class Place:
 
     port: int
     cut: Counter[str] = field(default_factory=Counter)
+    gate: Gate = field(default_factory=lambda: Gate(Limits()))
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def arrived(self, size: int) -> None:
+        """Until the gate counts so many bytes as arriving."""
+        async with asyncio.timeout(5):
+            while self.gate.arriving != size:  # noqa: ASYNC110 - over a socket
+                await asyncio.sleep(0.01)
 
     async def say(self, *parts: bytes, pause_s: float = 0.0) -> bytes:
         """Send the parts, then read until the server closes."""
@@ -84,7 +100,8 @@ async def served(limits: Limits = QUICK, app: ASGIApp = answering) -> AsyncItera
     def count(reason: str) -> None:
         place.cut[reason] += 1
 
-    server = http_server(app, Gate(limits, count))
+    place.gate = Gate(limits, count)
+    server = http_server(app, place.gate)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield place
@@ -108,9 +125,13 @@ SLOW = [
     ("drips its body", [HEAD + b"Content-Length: 999\r\n\r\n", *[b"x"] * 40], 0.04),
     ("drips chunks", [HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 40], 0.04),
 ]
+AS_LONG = {"drips chunks": pytest.mark.slow}  # as long as the one before it
 
 
-@pytest.mark.parametrize(("parts", "pause_s"), [s[1:] for s in SLOW], ids=[s[0] for s in SLOW])
+@pytest.mark.parametrize(
+    ("parts", "pause_s"),
+    [pytest.param(*s[1:], id=s[0], marks=AS_LONG.get(s[0], ())) for s in SLOW],
+)
 async def test_one_who_is_slow_is_told_and_closed(
     place: Place, parts: list[bytes], pause_s: float
 ) -> None:
@@ -129,7 +150,8 @@ async def test_blank_lines_keep_nothing_open(place: Place) -> None:
     writer.write(HEAD + b"\r\n")
     began = time.monotonic()
     while not reader.at_eof() and time.monotonic() - began < 3:
-        writer.write(b"\r\n")
+        with suppress(RuntimeError):  # uvloop's word for a transport that has been closed
+            writer.write(b"\r\n")
         await asyncio.sleep(0.05)
         reader._buffer.clear()  # type: ignore[attr-defined]  # the answer does not matter here
     assert reader.at_eof()
@@ -139,17 +161,18 @@ async def test_blank_lines_keep_nothing_open(place: Place) -> None:
 
 async def test_a_proxy_keeps_its_connections_for_longer() -> None:
     """It asks again on an open one; a POST on one that we close at that moment would be lost."""
-    limits = replace(QUICK, proxies=("127.0.0.1",), proxy_idle_s=30)
-    async with served(limits) as place:
-        reader, writer = await place.open()
-        for _ in range(2):
-            writer.write(HEAD + b"\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200")
-            await reader.readexactly(1)
-            await asyncio.sleep(QUICK.idle_s * 3)  # as long as a stranger is closed in
-        assert not place.cut
-        writer.close()
+    quick = replace(QUICK, idle_s=0.05, proxy_idle_s=30)
+    for limits in (replace(quick, proxies=("127.0.0.1",)), replace(quick, exempt_loopback=True)):
+        async with served(limits) as place:
+            reader, writer = await place.open()
+            for _ in range(2):
+                writer.write(HEAD + b"\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200")
+                await reader.readexactly(1)
+                await asyncio.sleep(quick.idle_s * 2)  # as long as a stranger is closed in
+            assert not place.cut
+            writer.close()
 
 
 async def test_one_who_does_not_read_is_cut(place: Place) -> None:
@@ -162,6 +185,28 @@ async def test_one_who_does_not_read_is_cut(place: Place) -> None:
     writer.close()
 
 
+@pytest.mark.parametrize("least", [True, False], ids=["as fast as the least", "slower"])
+async def test_a_slow_reader_is_told_from_one_who_has_stopped(*, least: bool) -> None:
+    """The system's buffer takes megabytes at once, and tells of room long after there is some."""
+    write_s = 0.16
+    async with served(replace(QUICK, write_s=write_s, idle_s=0.1)) as place:
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        plain.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(plain, ("127.0.0.1", place.port))
+        await loop.sock_sendall(plain, b"GET /big HTTP/1.1\r\nHost: t\r\n\r\n")
+        began = time.monotonic()
+        while time.monotonic() - began < write_s * 3 and not place.cut:
+            for _ in range(8 if least else 1):
+                with suppress(ConnectionError):
+                    await loop.sock_recv(plain, 8_192 if least else 100)
+            await asyncio.sleep(write_s / 10)
+        assert dict(place.cut) == ({} if least else {"slow_reader": 1})
+        plain.close()
+
+
+@pytest.mark.slow
 async def test_long_answers_that_are_read_are_not_cut(place: Place) -> None:
     """A stream longer than every deadline, and a large file read in a leisurely way."""
     ask = b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
@@ -234,7 +279,7 @@ async def test_what_two_could_read_in_two_ways_is_refused(
 
 async def test_an_answer_is_never_mixed_with_a_refusal(place: Place) -> None:
     """A good request and rubbish behind it: the good one's answer, whole, and the end."""
-    answer = await place.say(b"GET /stream HTTP/1.1\r\nHost: t\r\n\r\n\x00\x00")
+    answer = await place.say(b"GET /ticks HTTP/1.1\r\nHost: t\r\n\r\n\x00\x00")
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"end\r\n0\r\n\r\n")
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -247,6 +292,82 @@ async def test_requests_are_not_piled_up(place: Place) -> None:
     assert answer.count(b"HTTP/1.1 ") == 17
     assert answer.endswith(b"\r\n\r\n0")
     assert place.cut["pipelined"] == 1
+
+
+async def test_a_request_behind_an_answer_has_time() -> None:
+    """It is not read before that answer is over: the wait is ours, and its clock begins then."""
+    async with served(replace(QUICK, request_s=0.1, idle_s=0.1)) as place:
+        reader, writer = await place.open()
+        writer.write(b"GET /ticks HTTP/1.1\r\nHost: t\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"Content-Length: 5\r\n\r\n")
+        await asyncio.sleep(0.02)  # the server has stopped reading
+        writer.write(b"hello")
+        answers = await place.end(reader, writer)
+        assert b"end\r\n0\r\n\r\nHTTP/1.1 200 " in answers
+        assert answers.endswith(b"\r\n\r\n5")
+        assert dict(place.cut) == {"idle": 1}
+
+
+async def test_a_head_that_is_late_does_not_cut_the_answer_before_it() -> None:
+    async with served(replace(QUICK, head_s=0.1, idle_s=0.1)) as place:
+        answer = await place.say(b"GET /ticks HTTP/1.1\r\nHost: t\r\n\r\n" + HEAD)
+        assert answer.endswith(b"end\r\n0\r\n\r\n")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert dict(place.cut) == {"slow_head": 1}
+
+
+async def test_bodies_that_do_not_end_have_a_size_in_all() -> None:
+    """Counted as they arrive, whoever sends them; what a visitor sends still fits."""
+    first = HEAD + b"Content-Length: 50000\r\n\r\n" + b"x" * 40_000
+    async with served(replace(QUICK, request_s=5, arriving_bytes=100_000)) as place:
+        held = [await place.open() for _ in range(2)]
+        for _, writer in held:
+            writer.write(first)
+        await place.arrived(2 * len(first))
+        refused = await place.say(first)
+        assert refused == b"reset" or refused.startswith(b"HTTP/1.1 503 "), refused
+        assert dict(place.cut) == {"arriving": 1}
+        await place.arrived(2 * len(first))
+        small = HEAD + b"Connection: close\r\nContent-Length: 3000\r\n\r\n"
+        more = replace(place.gate.limits, arriving_bytes=2 * len(first))
+        place.gate.limits = more  # full to the last byte
+        for parts in ((small, b"x" * 3_000), (small + b"x" * 3_000,)):
+            assert (await place.say(*parts, pause_s=0.02)).endswith(b"\r\n\r\n3000")
+        assert len(small) + 3_000 < SMALL_BYTES
+        held[0][1].write(b"x" * 10_000)  # the last of it: what is whole is taken
+        await held[0][0].readuntil(b"\r\n\r\n50000")
+        await place.arrived(len(first))
+        for _, writer in held:
+            writer.close()
+        await place.arrived(0)
+
+
+async def test_what_has_been_taken_is_arriving_no_more() -> None:
+    """A whole body is given back, one behind another request with it, and a connection's at its
+    end."""
+    async with served(replace(QUICK, request_s=5)) as place:
+        reader, writer = await place.open()
+        writer.write(HEAD + b"Content-Length: 50000\r\n\r\n" + b"x" * 40_000)
+        await place.arrived(40_000 + len(HEAD) + 25)
+        writer.write(b"x" * 10_000)
+        await reader.readuntil(b"\r\n\r\n50000")
+        assert not place.gate.arriving
+        long = HEAD.replace(b"/e", b"/ticks") + b"Content-Length: 9000\r\n\r\n"
+        writer.write(long + b"x" * 8_000)
+        await place.arrived(8_000 + len(long))
+        writer.write(b"x" * 1_000)
+        await place.arrived(0)  # the answer takes longer
+        behind = HEAD + b"\r\n"
+        writer.write(behind)
+        await place.arrived(len(behind))
+        await reader.readuntil(b"end\r\n0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n0")
+        assert not place.gate.arriving
+        writer.write(HEAD)
+        await place.arrived(len(HEAD))
+        writer.close()
+        await place.arrived(0)
 
 
 async def test_a_hoard_is_turned_away() -> None:
@@ -268,18 +389,21 @@ async def test_a_hoard_is_turned_away() -> None:
                     await asyncio.sleep(0.02)
             for _, writer in held:
                 writer.close()
-    async with served(replace(QUICK, per_address=1, proxies=("127.0.0.0/8",))) as place:
-        held = [await place.open() for _ in range(3)]
-        assert (await place.say(HEAD + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-        for _, writer in held:
-            writer.close()
+    one = replace(QUICK, per_address=1)
+    for limits in (replace(one, proxies=("127.0.0.0/8",)), replace(one, exempt_loopback=True)):
+        async with served(limits) as place:
+            held = [await place.open() for _ in range(3)]
+            good = await place.say(HEAD + b"Connection: close\r\n\r\n")
+            assert good.startswith(b"HTTP/1.1 200 ")
+            for _, writer in held:
+                writer.close()
 
 
 async def test_behind_a_proxy_requests_of_one_visitor_are_counted() -> None:
     """By the address that the proxy adds, whatever the visitor claims before it."""
     app = Crowd(answering, ("127.0.0.1",), "X-Forwarded-For", 2)
     async with served(QUICK, app) as place:
-        ask = b"GET /stream HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+        ask = b"GET /ticks HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
         claimed = [
             ask + b"X-Forwarded-For: 1.1.1.%d\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n" % n
             for n in range(4)
@@ -292,12 +416,31 @@ async def test_behind_a_proxy_requests_of_one_visitor_are_counted() -> None:
     assert not app.in_flight
 
 
+@pytest.mark.slow
+async def test_a_household_is_one_visitor() -> None:
+    """Whoever has one address of IPv6 has 2⁶⁴ of them."""
+    app = Crowd(answering, ("127.0.0.1",), "X-Forwarded-For", 2)
+    async with served(QUICK, app) as place:
+        ask = b"GET /ticks HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-Forwarded-For: "
+        asked = [ask + b"2001:db8:1:2::%x\r\n\r\n" % n for n in range(4)]
+        asked.append(ask + b"2001:db8:1:3::1\r\n\r\n")
+        answers = await asyncio.gather(*(place.say(one) for one in asked))
+        assert Counter(answer.split()[1] for answer in answers[:4]) == {b"200": 2, b"503": 2}
+        assert answers[4].split()[1] == b"200"
+
+
 def test_who_is_counted_as_whom() -> None:
     assert counted_as("192.0.2.7", ()) == "192.0.2.7"
     assert counted_as("2001:db8:1:2::5", ()) == counted_as("2001:db8:1:2:ffff::9", ())
     assert counted_as("2001:db8:1:2::5", ()) != counted_as("2001:db8:1:3::5", ())
     assert counted_as("10.0.0.3", ("10.0.0.0/24",)) == ""
     assert counted_as("", ()) == ""
+    assert counted_as("::ffff:192.0.2.7", ()) == "192.0.2.7"
+    for near in ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"):
+        assert counted_as(near, ())
+        assert counted_as(near, (), exempt_loopback=True) == ""
+    assert counted_as("10.0.0.3", (), exempt_loopback=True) == "10.0.0.3"
+    assert is_trusted("::ffff:10.0.0.3", ("10.0.0.0/24",))
 
 
 def test_too_few_open_files_are_named() -> None:
@@ -315,6 +458,16 @@ FORWARDED = [
     ([b"1.1.1.1, 9.9.9.9, 10.0.0.2"], "9.9.9.9"),
     ([b"10.0.0.2"], "10.0.0.1"),
     ([b"1.1.1.1, nonsense"], ""),
+    ([b"1.1.1.1, 9.9.9.9:51234"], "9.9.9.9"),
+    ([b"[2001:db8::1]:443"], "2001:db8::1"),
+    ([b"[2001:db8::1]"], "2001:db8::1"),
+    ([b"2001:db8::1"], "2001:db8::1"),
+    ([b"[2001:db8::1"], ""),
+    ([b"9.9.9.9:"], ""),
+    ([b"9.9.9.9:x"], ""),
+    ([b"9.9.9.9, ::ffff:10.0.0.2"], "9.9.9.9"),
+    ([b"9.9.9.9, 10.0.0.2:8080, [::ffff:10.0.0.2]:80"], "9.9.9.9"),
+    ([b"::ffff:9.9.9.9"], "9.9.9.9"),
     ([], "10.0.0.1"),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 
 from server.ingest.payload import Envelope, WireEvent, write_id
 from server.model import Site, SiteSettings
-from server.web.marks import LIFE_MS, MOST, Marks
+from server.web.marks import FOLLOW_MS, LIFE_MS, MOST, Marks
 from server.web.returning import NOBODY, recognise
 from server.web.widget import optional_file, optional_hash, widget_body
 from tests.office import Office
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 NOW = 1_800_000_000_000
 ANN, BEN, CAT = (write_id(bytes([number]) * 16) for number in (1, 2, 3))
+A = "a.example"
 NEAR = {"sec-fetch-site": "same-origin", "origin": "https://shop.example"}
 
 
@@ -29,8 +30,14 @@ def site(**given: Any) -> Site:
     return Site(site_id=7, name="Acme", keys=("k1",), settings=SiteSettings(**given))
 
 
-def batch(visitor: str | None, flags: int = 1, url: str = "", **more: Any) -> Envelope:
-    event = WireEvent(i=ANN, y="page_view", t=NOW, u=url or None)
+def batch(
+    visitor: str | None,
+    flags: int = 1,
+    url: str = "",
+    referrer: str | None = "https://a.example/x",
+    **more: Any,
+) -> Envelope:
+    event = WireEvent(i=ANN, y="page_view", t=NOW, u=url or None, r=referrer)
     return Envelope(k="k1", t=NOW, e=[event], v=visitor, f=flags, **more)
 
 
@@ -96,26 +103,42 @@ async def test_a_page_of_the_server_s_own_origin_gets_what_reads_the_answer(offi
 
 def test_a_mark_is_good_once_and_for_two_minutes() -> None:
     marks = Marks("secret")
-    mark = marks.make(7, ANN, NOW)
+    mark = marks.make(7, ANN, A, NOW)
     assert ANN not in mark
-    assert marks.redeem(7, mark, BEN, NOW + LIFE_MS) == ""
-    assert marks.redeem(8, mark, BEN, NOW) == "", "of another site"
-    assert Marks("other").redeem(7, mark, BEN, NOW) == ""
-    assert marks.redeem(7, mark, BEN, NOW + LIFE_MS - 1) == ANN
-    assert marks.redeem(7, mark, BEN, NOW) == ANN, "the answer may have been lost"
-    assert marks.redeem(7, mark, CAT, NOW) == ""
-    assert marks.follow(7, BEN, NOW) == ANN
-    assert marks.follow(7, BEN, NOW + LIFE_MS) == marks.follow(8, BEN, NOW) == ""
+    assert marks.redeem(7, mark, BEN, A, NOW + LIFE_MS) == ""
+    assert marks.redeem(8, mark, BEN, A, NOW) == "", "of another site"
+    assert Marks("other").redeem(7, mark, BEN, A, NOW) == ""
+    for host in ("", "evil.example", "www.a.example"):
+        assert marks.redeem(7, mark, BEN, host, NOW) == "", "come from elsewhere"
+    assert marks.redeem(7, mark, BEN, A, NOW + LIFE_MS - 1) == ANN
+    assert marks.redeem(7, mark, BEN, A, NOW) == ANN, "the answer may have been lost"
+    assert marks.redeem(7, mark, CAT, A, NOW) == ""
+
+
+def test_who_gave_up_an_id_is_followed_for_ten_minutes() -> None:
+    marks = Marks("secret")
+    assert not marks
+    marks.give_up(7, BEN, ANN, NOW)
+    assert marks
+    assert marks.follow(7, BEN, NOW + FOLLOW_MS - 1) == ANN
+    assert marks.follow(7, BEN, NOW + FOLLOW_MS) == marks.follow(8, BEN, NOW) == ""
+    for number in range(MOST):
+        marks.give_up(8, str(number), ANN, NOW)
+    assert marks.follow(7, BEN, NOW) == "", "the oldest gives way"
+    assert marks.follow(8, "0", NOW) == ANN
+    marks.give_up(9, BEN, ANN, NOW + FOLLOW_MS)
+    assert marks.follow(8, str(MOST - 1), NOW) == "", "what is over is forgotten"
+    assert marks.follow(9, BEN, NOW + FOLLOW_MS) == ANN
 
 
 def test_marks_are_forgotten_and_never_too_many() -> None:
     marks = Marks("secret")
-    first = marks.make(7, ANN, NOW)
+    first = marks.make(7, ANN, A, NOW)
     for _ in range(MOST):
-        marks.make(7, BEN, NOW)
+        marks.make(7, BEN, A, NOW)
     assert len(marks) == MOST
-    assert marks.redeem(7, first, CAT, NOW) == ""
-    marks.make(7, BEN, NOW + LIFE_MS)
+    assert marks.redeem(7, first, CAT, A, NOW) == ""
+    marks.make(7, BEN, A, NOW + LIFE_MS)
     assert len(marks) == 1
 
 
@@ -126,12 +149,12 @@ async def test_a_mark_is_given_where_the_site_hands_over(office: Office) -> None
         transport=httpx2.ASGITransport(app=office.app.asgi), base_url="http://t.example"
     ) as client:
 
-        async def ask(body: str) -> httpx2.Response:
-            return await client.post("/h/mark", content=body)
+        async def ask(body: str, origin: str = "https://www.a.example") -> httpx2.Response:
+            return await client.post("/h/mark", content=body, headers={"Origin": origin})
 
         wanted = json.dumps({"k": found["key"], "v": ANN})
         assert (await ask(wanted)).status_code == 403
-        change = {"widget": {"handover": True}}
+        change = {"widget": {"handover": True}, "own_hosts": [A, "*.b.example"]}
         async with office.client(office.token) as owner:
             done = await owner.patch("/api/v1/sites/1/settings", json=change)
         assert done.status_code == 200
@@ -139,7 +162,12 @@ async def test_a_mark_is_given_where_the_site_hands_over(office: Office) -> None
         assert given.status_code == 200
         assert given.headers["access-control-allow-origin"] == "*"
         state = office.app.state
-        assert state.marks.redeem(1, given.json()["m"], BEN, state.clock()) == ANN
+        mark = given.json()["m"]
+        assert state.marks.redeem(1, mark, BEN, "www.a.example", state.clock()) == ANN
+        for origin in ("https://evil.example", "https://b.example", "null", "", "https://["):
+            refused = await ask(wanted, origin)
+            assert (refused.status_code, refused.json()["code"]) == (403, "other_host")
+        assert (await ask(wanted, "https://shop.b.example:8443")).status_code == 200
         for wrong in (
             "",
             "[]",
@@ -163,7 +191,6 @@ async def test_a_mark_is_given_where_the_site_hands_over(office: Office) -> None
         ({}, {}, None),
         ({"sec-fetch-site": "same-site"}, {}, None),
         (NEAR | {"sec-gpc": "1"}, {}, None),
-        (NEAR, {"c": "denied"}, None),
     ],
 )
 def test_the_cookie_mirrors_the_script_s_id(
@@ -210,18 +237,50 @@ def test_only_a_brand_new_id_gives_way_to_the_cookie(cookie: str, flags: int, kn
 def test_a_refusal_ends_the_cookie_with_the_id_it_comes_with() -> None:
     wire = batch(ANN, 0)
     wire.e.append(WireEvent(i=BEN, y="consent", t=NOW, d=msgspec.Raw(b'{"state":"denied"}')))
-    back = recognise(site(), wire, NEAR | {"cookie": f"hr7={ANN}"}, Marks("s"), NOW)
-    assert back.cookie.startswith(b"hr7=;")
+    for headers in (NEAR | {"cookie": f"hr7={ANN}"}, NEAR):
+        back = recognise(site(), wire, headers, Marks("s"), NOW)
+        assert back.cookie.startswith(b"hr7=;")
+    assert recognise(site(), wire, {"cookie": f"hr7={ANN}"}, Marks("s"), NOW) is NOBODY
+
+
+@pytest.mark.parametrize("mode", ["on", "ask", "off"])
+def test_who_has_refused_gets_the_cookie_taken_away_also_before_it_is_there(mode: str) -> None:
+    back = recognise(site(consent=mode), batch(None, 0, c="denied"), NEAR, Marks("s"), NOW)
+    assert back.cookie.startswith(b"hr7=; Path=/; Max-Age=0;")
+
+
+def test_a_page_that_never_heard_of_its_cookie_is_followed() -> None:
+    """Its brand-new id is stored by then, and the next page takes it for an old one."""
+    marks = Marks("s")
+    headers = NEAR | {"cookie": f"hr7={ANN}"}
+    assert recognise(site(), batch(BEN), headers, marks, NOW).visitor == ANN
+    later = batch(BEN, 0)
+    back = recognise(site(), later, headers, marks, NOW + 60_000)
+    assert (back.visitor, later.v) == (ANN, ANN)
+    assert back.cookie.startswith(f"hr7={ANN};".encode())
+
+
+@pytest.mark.parametrize("referrer", ["https://evil.example/", "", None, "https://b.example/", "["])
+def test_a_mark_is_good_only_for_who_comes_from_where_it_was_asked_for(
+    referrer: str | None,
+) -> None:
+    marks = Marks("s")
+    url = f"https://b.example/?_hr={marks.make(7, ANN, A, NOW)}"
+    headers = {"referer": "https://a.example/", "origin": "https://a.example"}
+    wire = batch(BEN, url=url, referrer=referrer)
+    assert recognise(site(), wire, headers, marks, NOW).visitor == ""
+    assert wire.v == BEN
+    assert recognise(site(), batch(CAT, url=url), {}, marks, NOW).visitor == ANN, "still good"
 
 
 def test_a_mark_is_followed_by_what_its_page_sends_later() -> None:
     marks = Marks("s")
-    url = f"https://b.example/?a=1&_hr={marks.make(7, ANN, NOW)}#x"
+    url = f"https://b.example/?a=1&_hr={marks.make(7, ANN, A, NOW)}#x"
     for wire in (batch(BEN, url=url), batch(BEN, 0), batch(BEN, url=url)):
         assert recognise(site(), wire, {}, marks, NOW).visitor == ANN
         assert wire.v == ANN
     assert recognise(site(), batch(CAT, url=url), {}, marks, NOW).visitor == ""
-    known = batch(CAT, 0, url=f"https://b.example/?_hr={marks.make(7, ANN, NOW)}")
+    known = batch(CAT, 0, url=f"https://b.example/?_hr={marks.make(7, ANN, A, NOW)}")
     assert recognise(site(), known, {}, marks, NOW) is NOBODY or known.v == CAT
 
 

@@ -4,6 +4,7 @@ import { quietly } from './guard.js';
 import { NAME, recall, remember } from './memory.js';
 import { open } from './page.js';
 import { enqueue, flush, record, resume, withdraw } from './send.js';
+import { isNear } from './settings.js';
 import { become, meet, visitor } from './visitor.js';
 
 /** @type {Record<string, (...args: any[]) => void>} */
@@ -32,8 +33,8 @@ const commands = {
     if (state == before) return;
     if (state == 'denied') {
       withdraw();
-      // The last thing sent with the visitor's id, if anything was.
-      if (!OPTIONS || may(SEND)) say();
+      // The last thing sent with the visitor's id, if anything was. The server's cookie ends by it.
+      if (!OPTIONS || may(SEND) || isNear) say();
       flush(1);
       remember(1, state);
       quietly(() => delete sessionStorage[NAME]);

@@ -22,8 +22,12 @@ export const answer = () => recall()[0];
 const allowance = () => {
   if (answer()) return answer() == 'granted' ? FULL : SUBMISSIONS;
   if (objection && settings.gpc != 0) return SUBMISSIONS;
-  return settings.consent == 'off' ? WAIT : settings.consent == 'ask' ? COOKIELESS : FULL;
+  // `off` and `tcf`.
+  return /f/.test(settings.consent || '') ? WAIT : settings.consent == 'ask' ? COOKIELESS : FULL;
 };
+
+/** Whether the consent manager may yet say that nobody need be asked. */
+export const pending = () => settings.consent == 'tcf' && allowance() == WAIT;
 
 export const RECORD = 1;
 export const SEND = 2;

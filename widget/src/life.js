@@ -1,5 +1,5 @@
 import { run } from './api.js';
-import { answer, KEEP, may } from './consent.js';
+import { answer, KEEP, may, pending } from './consent.js';
 import { leave, tick, watch } from './engagement.js';
 import { quietly } from './guard.js';
 import { forget, OLD, recall, remember } from './memory.js';
@@ -33,11 +33,14 @@ export const wake = () => {
   const early = calls;
   if (early.forEach && !document.prerendering && !document.hidden) {
     calls = { push: run };
-    if (OPTIONS && !may(KEEP) && !answer()) forget();
-    // From here on also under the new name: after the next rotation the old one is not asked.
-    else if (OPTIONS && OLD) remember(1, ...recall());
+    // What is kept stays as it is until it is known whether it may be used.
+    if (!OPTIONS || !pending()) {
+      if (OPTIONS && !may(KEEP) && !answer()) forget();
+      // From here on also under the new name: after the next rotation the old one is not asked.
+      else if (OPTIONS && OLD) remember(1, ...recall());
+      quietly(resume);
+    }
     if (OPTIONS && settings.handover) arrive();
-    quietly(resume);
     // Before the page view, for a refusal among the calls must leave no trace.
     early.forEach(run);
     if (!isManual) open();

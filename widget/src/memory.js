@@ -10,6 +10,11 @@ export const OLD = OPTIONS && settings.was ? 'handraise.' + settings.was : '';
 
 /** What this page knows by itself: all there is where nothing can or may be stored. */
 let known = '';
+/**
+ * The same where something is stored that must not be written over yet, while a consent manager is
+ * waited for: somebody else must not go on as who was here before. @type {unknown}
+ */
+let ahead;
 
 /**
  * In the small build there is one name; told so, it writes it down where it is used: 12 bytes less.
@@ -30,13 +35,15 @@ const write = (name) =>
       (document.cookie = `${OPTIONS ? name : NAME}=${known};path=/;samesite=lax;max-age=34128000`),
   );
 
+const stored = () => (OPTIONS && OLD && read(OLD)) || read(NAME);
+
 /**
  * All that is remembered of a visitor is one short text: what they said about consent, their id,
  * and a hash of whom they were identified as. It stands in localStorage, else in a first-party
  * cookie. Reading either throws in sandboxed frames and where cookies are blocked.
  * @returns {string[]}
  */
-export const recall = () => ((OPTIONS && OLD && read(OLD)) || read(NAME) || known).split('.');
+export const recall = () => ((OPTIONS && ahead) || stored() || known).split('.');
 
 /**
  * @param {unknown} keep
@@ -44,6 +51,7 @@ export const recall = () => ((OPTIONS && OLD && read(OLD)) || read(NAME) || know
  */
 export const remember = (keep, ...parts) => {
   known = parts.join('.');
+  if (OPTIONS) ahead = !keep && stored() && known;
   if (keep) write(NAME);
   if (OPTIONS && OLD && keep) write(OLD);
 };

@@ -1,6 +1,7 @@
-import { KEEP, may } from './consent.js';
+import { KEEP, may, pending } from './consent.js';
 import { view } from './events.js';
-import { record } from './send.js';
+import { recall, remember } from './memory.js';
+import { record, resume } from './send.js';
 import { endpoint, settings } from './settings.js';
 import { visitor } from './visitor.js';
 
@@ -8,7 +9,8 @@ import { visitor } from './visitor.js';
  * What only some sites want stands in a file of its own, fetched where one of them does.
  *
  * By `import()`, for that is allowed wherever this script was: under a nonce, and where a page
- * demands Trusted Types. A policy that forbids it costs what is optional, and nothing else.
+ * demands Trusted Types. A policy that forbids it costs what is optional; where that is the consent
+ * manager's answer, there is none.
  */
 export const addOptional = () => {
   const { links, downloads, marks, handover, tcf } = settings;
@@ -22,6 +24,12 @@ export const addOptional = () => {
           endpoint,
           viewed: () => view,
           kept: () => may(KEEP),
+          lift: () => {
+            if (!pending()) return;
+            settings.consent = 'on';
+            remember(1, ...recall());
+            resume();
+          },
         }),
       )
       .catch(() => {});

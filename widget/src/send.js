@@ -1,10 +1,10 @@
 import { answer, KEEP, may, RECORD, SEND } from './consent.js';
 import { entitle, event, view } from './events.js';
 import { later, quietly } from './guard.js';
-import { NAME, OLD } from './memory.js';
-import { endpoint, KEY } from './settings.js';
+import { NAME, OLD, recall } from './memory.js';
+import { endpoint, isNear, KEY } from './settings.js';
 import { tab } from './tab.js';
-import { become, flags, visitor } from './visitor.js';
+import { adopt, flags, visitor } from './visitor.js';
 
 /** @typedef {import('./types').Waiting} Waiting */
 
@@ -39,7 +39,8 @@ export const record = (type, data) => enqueue(event(type, data));
  * @returns {import('./types').Event_}
  */
 export const enqueue = (e) => {
-  const alone = e.y == 'form_submit' && !may(SEND);
+  // A refusal that goes alone only ends the server's cookie; there is none elsewhere.
+  const alone = !may(SEND) && (e.y == 'form_submit' || (OPTIONS && isNear && e.y == 'consent'));
   if ((alone || may(RECORD)) && size(e) < BIGGEST_EVENT) {
     if (alone) delete e.p;
     waiting.push({ e, v: alone ? '' : `"v":"${visitor()}","s":"${tab()}",` });
@@ -115,7 +116,8 @@ export const flush = async (leaving) => {
   busy = true;
   try {
     const reply = await fetch(endpoint, { body, keepalive: true, method: 'POST' });
-    wait = /** @type {any} */ (reply.headers.get('Retry-After')) * 1e3;
+    // A date is no number; and the browser's timers take a month for no time at all.
+    wait = Math.min(/** @type {any} */ (reply.headers.get('Retry-After')) * 1e3 || 0, 1e7);
     status = reply.status;
     // Read in any case: an answer that nobody reads keeps its request's bytes among those in flight.
     if (!OPTIONS) await reply.text();
@@ -124,10 +126,10 @@ export const flush = async (leaving) => {
       // The server knows a better id: from its own cookie, where it is on the page's origin, or
       // from a mark in the address, where another domain of the site has led here.
       if (known) {
-        // A hash of whom it was identified as is salted with the id, so it ends with it.
-        const made = visitor();
-        become(known);
-        for (const one of waiting) one.v = one.v.replace(made, known);
+        // Meanwhile the page may have gone on as somebody else: they stay who they are.
+        const sent = first.v.slice(5, 27);
+        if (recall()[1] == sent) adopt(known);
+        for (const one of waiting) one.v = one.v.replace(sent, known);
       }
     }
   } catch {

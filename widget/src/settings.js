@@ -17,3 +17,6 @@ export const KEY = OPTIONS ? settings.key : SETTINGS;
 export const endpoint =
   ((OPTIONS && settings.host) ||
     script.src.split(OPTIONS ? /\/h(?:\/[^/]*)?\.js/ : '/h/')[0]) + '/e';
+
+/** On the page's own origin, where the server mirrors the visitor id in a cookie. */
+export const isNear = OPTIONS && (settings.mirror || endpoint.startsWith(location.origin + '/'));

@@ -4,7 +4,8 @@ export interface Settings {
   /** The key before this one. */
   was: string;
   host: string;
-  consent: 'on' | 'ask' | 'off';
+  /** `tcf`: as `off`, until the consent manager says that nobody need be asked. */
+  consent: 'on' | 'ask' | 'off' | 'tcf';
   gpc: boolean | number | string;
   search: unknown;
   hash: unknown;
@@ -24,6 +25,8 @@ export interface Settings {
   own: unknown;
   /** Whether links to those take the visitor along. */
   handover: unknown;
+  /** Set by the server where the script is on the page's own origin. */
+  mirror: unknown;
   /** Whether to ask the page's consent manager. */
   tcf: unknown;
 }
@@ -38,6 +41,8 @@ export interface Core {
   viewed(): unknown;
   /** Whether the visitor may be remembered. */
   kept(): unknown;
+  /** Nobody need be asked: a site that only waited for that goes on as one that does not ask. */
+  lift(): void;
 }
 
 /** The one global. Calls made before the widget is there wait in `q` with their times. */

@@ -18,6 +18,20 @@ export const visitor = () => {
  */
 export const become = (id = randomId(), person) => remember(may(KEEP), answer(), id, person);
 
+/** Whom this page has named last. @type {unknown} */
+let named;
+
+/**
+ * The server knows a better id for the same visitor. The hash is made again with it, where this
+ * page has the name; else it stays, and whoever is named next begins anew.
+ * @param {string} id
+ */
+export const adopt = (id) => {
+  const [, , person] = recall();
+  const same = person == hashOf(visitor() + named);
+  become(id, same ? hashOf(id + named) : person);
+};
+
 /** Flags of the wire; the first tells the server that it may know a better id, from its cookie. */
 export const flags = () =>
   /** @type {any} */ (recall()[1] == made && (!OPTIONS || may(KEEP))) | signals;
@@ -30,6 +44,7 @@ export const flags = () =>
  */
 export const meet = (name) => {
   const mark = () => hashOf(visitor() + name);
+  if (OPTIONS) named = name;
   const [, , person] = recall();
   if (person && person != mark()) become();
   become(visitor(), mark());

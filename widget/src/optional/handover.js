@@ -7,7 +7,8 @@ const NEAR = ['pointerover', 'pointerdown', 'touchstart', 'focusin'];
 
 /**
  * A link to another domain of the site takes the visitor along, by a mark in its address. The
- * link gets it for the moment of the click, and no click waits for one.
+ * link gets it after the page has heard of the click, for the moment in which the browser follows it;
+ * no click waits for one.
  * @param {import('../types').Core} core
  */
 export const handOver = ({ settings, endpoint, visitor, kept }) => {
@@ -62,6 +63,17 @@ export const handOver = ({ settings, endpoint, visitor, kept }) => {
     } catch {}
   };
   const options = { capture: true, passive: true };
+  const last = quiet((event) => event.defaultPrevented || decorate(event));
   for (const type of NEAR) addEventListener(type, quiet(prepare), options);
-  for (const type of ['click', 'auxclick']) addEventListener(type, quiet(decorate), options);
+  // Added anew at each click, to be heard after all that the page has: what it cancels, and may
+  // copy or open itself, gets no mark.
+  for (const type of ['click', 'auxclick'])
+    addEventListener(
+      type,
+      () => {
+        removeEventListener(type, last);
+        addEventListener(type, last);
+      },
+      options,
+    );
 };

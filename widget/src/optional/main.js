@@ -8,7 +8,7 @@ import { heedManager } from './manager.js';
  */
 export default (core) => {
   const { links, downloads, marks, handover, tcf } = core.settings;
-  if (tcf) heedManager();
+  if (tcf) heedManager(core);
   if (links || downloads || marks) followClicks(core);
   if (handover) handOver(core);
 };

@@ -5,8 +5,12 @@ const PAUSE = 250;
 /**
  * What the page's consent manager knows by IAB's TCF 2 is the visitor's answer: purpose 1 is to
  * store something on their device. It tells again whenever they change their mind.
+ *
+ * Where the law does not apply nobody is asked: that is no answer, so an objection by the browser
+ * still counts.
+ * @param {import('../types').Core} core
  */
-export const heedManager = () => {
+export const heedManager = ({ lift }) => {
   let tries = 0;
   const ask = () => {
     const manager = /** @type {any} */ (window).__tcfapi;
@@ -20,10 +24,12 @@ export const heedManager = () => {
   const heed = (data, success) => {
     if (!success) return;
     const { gdprApplies, eventStatus, purpose, tcfPolicyVersion } = data;
-    // Where the law does not apply nobody is asked.
-    const given = gdprApplies === false || !!purpose?.consents?.[1];
-    if (gdprApplies === false || /^(tcloaded|useractioncomplete)$/.test(eventStatus))
-      window.handraise?.('consent', given, { text: 'tcf', version: '' + tcfPolicyVersion });
+    if (gdprApplies === false) lift();
+    else if (/^(tcloaded|useractioncomplete)$/.test(eventStatus))
+      window.handraise?.('consent', !!purpose?.consents?.[1], {
+        text: 'tcf',
+        version: '' + tcfPolicyVersion,
+      });
   };
   quietly(ask);
 };

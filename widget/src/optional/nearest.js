@@ -24,10 +24,17 @@ export const linkOf = (target) => {
   }
 };
 
+/** @param {string} host */
+const bare = (host) => host.replace(/^www\./, '');
+
 /**
- * Whether a host is one of these, or below one.
+ * Whether a host is one of these, by the server's own rule: `www.` makes no difference, and `*.`
+ * stands for all below a name, but not for the name.
  * @param {string} host
  * @param {unknown} list an array, or text with commas as attributes have it
  */
 export const isAmong = (host, list) =>
-  `${list || ''}`.split(',').some((one) => one && ('.' + host).endsWith('.' + one.trim()));
+  `${list || ''}`.split(',').some((one) => {
+    const own = one.trim();
+    return own.startsWith('*.') ? host.endsWith(own.slice(1)) : own && bare(own) == bare(host);
+  });
