@@ -39,12 +39,14 @@ def test_every_way_to_be_loaded_and_a_log_that_grows() -> None:
     for row in ("1 event, 8 connections, NORMAL", "1 event, 8 connections, not projecting"):
         assert "s of work for 1,000" in line_of(told, row)
     assert "REFUSED" not in told
-    assert "ingest at 10,000 against 5,000 events" in told
+    assert "ingest at 10,000 against 5,000 events (log only, nothing derived)" in told
+    assert "ingest at 10,000 events, all derived" in told
 
 
 def test_listeners_see_everything_and_everybody_fits_in_a_file() -> None:
     told = bench("--only", "live,csv")
-    assert "| met" in line_of(told, "not seen by somebody")
+    for row in ("not seen by somebody", "seen twice by somebody", "memory for it"):
+        assert "| met" in line_of(told, row)
     assert "CSV of 500 people" in told
 
 

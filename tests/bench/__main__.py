@@ -8,7 +8,7 @@ spread wide and the tail late: repeat such a run before believing it.
 
 The no-op is a raw ASGI app under the same uvicorn that reads the body and answers: nothing in this
 language and server can be faster. Ingest means acknowledged after fsync, into a log that holds a
-million events already, with the projector running.
+million events already (of which nothing is derived), with the projector running.
 
 `--events` scales it: so many are stored for the ratios, `--large` (ten times as many) for growth
 and for reading.
@@ -161,7 +161,10 @@ class Bench:
 
     def growth(self) -> list[Row]:
         levels = (0, self.events, self.large)
-        return growth.growth(self.data, self.scratch, levels, self.plan)
+        return [
+            *growth.growth(self.data, self.scratch, levels, self.plan),
+            *growth.projected(self._site(), self.scratch, self.large, self.plan),
+        ]
 
     def live(self) -> list[Row]:
         copies = Copies(self.filled(), self.scratch)

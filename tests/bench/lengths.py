@@ -43,7 +43,7 @@ class Size(NamedTuple):
 
 #: Groups that use the filled log, and those that use the projected site.
 OF_LOG = {"append", "rebuild", "ingest", "sustained", "matrix", "growth", "live", "start"}
-OF_SITE = {"reading", "disk"}
+OF_SITE = {"reading", "disk", "growth"}
 
 
 def _groups(size: Size) -> dict[str, float]:
@@ -58,7 +58,7 @@ def _groups(size: Size) -> dict[str, float]:
         "ingest": plan.runs * (3 * run + 3 * (plan.seconds / 2 + AROUND_S)),
         "sustained": search,
         "matrix": plan.runs * run * (3 if quick else len(list(matrix.cells("SQLite")))),
-        "growth": 3 * plan.runs * run + copies + large,
+        "growth": 4 * plan.runs * run + copies + large,
         "postgres": postgres + plan.runs * run * (3 if quick else 11),
         "rebuild": size.events / REBUILT,
         "reading": 5.0 if quick else 30 + READS * 5 + len(ASKED) * 5,

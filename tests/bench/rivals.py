@@ -115,7 +115,11 @@ KINDS: dict[str, Callable[[Seen], Asked]] = {
     "goatcounter": goatcounter,
 }
 #: What an answer has in it that was given for an event that is dropped.
-DROPPED = {"umami": b'"beep"', "plausible": b"x-plausible-dropped"}
+DROPPED = {
+    "umami": b'"beep"',
+    "plausible": b"x-plausible-dropped",
+    "handraise": b"\r\nhandraise-dropped:",
+}
 
 
 # ---------------------------------------------------------------- requests

@@ -15,7 +15,7 @@ import h11
 import pytest
 
 from server.project import site_projector
-from tests.bench import flame, lengths, rivals
+from tests.bench import flame, lengths, listening, rivals
 from tests.bench.late import World
 from tests.bench.load import Result
 from tests.bench.place import NAME, now_ms
@@ -189,6 +189,29 @@ async def test_what_a_tracker_refuses_is_no_rate() -> None:
     tracker = Tracker(lambda _: (429, [("content-length", "0")], b""))
     result = await visited("goatcounter", "stats.acme.example", tracker)
     assert (len(result.latencies), result.refused) == (0, 400)
+
+
+async def test_what_we_drop_ourselves_is_refused_too() -> None:
+    body = b'{"accepted":0,"duplicates":0}'
+    exposed = ("access-control-expose-headers", "Handraise-Dropped, Retry-After")
+
+    def answer(count: int) -> tuple[int, list[tuple[str, str]], bytes]:
+        dropped = [("Handraise-Dropped", "bad_url")] if count % 4 == 0 else []
+        return 202, [("content-length", str(len(body))), exposed, *dropped], body
+
+    result = await visited("handraise", "k1", Tracker(answer))
+    assert (len(result.latencies), result.refused) == (300, 100)
+
+
+def test_listeners_that_miss_and_listeners_that_see_twice_do_not_make_up_for_each_other() -> None:
+    streams = listening.Listeners(0, "", 2, 3)
+    for seen, numbers in zip(streams.seen, ((0, 1, 1, 2), (0, 1)), strict=True):
+        for number in numbers:
+            streams.note(seen, number)
+    assert (streams.missed, streams.doubled) == (1, 1)
+    assert not streams.all_seen.is_set()
+    streams.note(streams.seen[1], 2)
+    assert streams.all_seen.is_set()
 
 
 # ---------------------------------------------------------------- pictures and tables

@@ -4,9 +4,12 @@ Run as `python -m tests.faults.believing serve …`.
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from server.__main__ import main
+from server.cli import serving
 from server.web import crowd
+from server.web.connections import Limits
 
 
 def _first(
@@ -20,4 +23,5 @@ def _first(
 
 if __name__ == "__main__":
     vars(crowd)["address_in"] = _first
+    vars(serving)["Limits"] = partial(Limits, exempt_loopback=False)
     main()

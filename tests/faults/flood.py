@@ -85,7 +85,7 @@ class Flood:
         self.good: list[float] = []
         self.refused: list[float] = []
         self.statuses: dict[str, int] = {}
-        self.unsent = self.broken = self.opened = self.bare = 0
+        self.due = self.unsent = self.broken = self.opened = self.bare = 0
 
     def send(self) -> None:
         """One request, on a free connection or on a new one while there may be more."""
@@ -152,21 +152,20 @@ class Flood:
     # ------------------------------------------------------------ the two loops
 
     def pace(self, rate: float, seconds: float) -> None:
-        """Open loop, `rate` requests a second."""
+        """Open loop, `rate` requests a second; `due` tells how many this loop came round to."""
         began = time.perf_counter()
-        due = 0
         while (now := time.perf_counter() - began) < seconds:
             for _ in range(AT_ONCE):  # answers are read in between: a generator behind is no server
-                if due > now * rate:
+                if self.due > now * rate:
                     break
                 self.send()
-                due += 1
-            self.read(0.0 if due <= now * rate else min(0.001, 1 / rate))
+                self.due += 1
+            self.read(0.0 if self.due <= now * rate else min(0.001, 1 / rate))
 
-    def saturate(self, seconds: float) -> None:
-        """Closed loop."""
+    def saturate(self, seconds: float, connections: int) -> None:
+        """Closed loop over so many connections."""
         end = time.perf_counter() + seconds
-        for _ in range(FEW_CONNECTIONS):
+        for _ in range(connections):
             self.send()
         while time.perf_counter() < end:
             for _ in range(self.read(0.01)):
@@ -185,7 +184,8 @@ class Flood:
             "rate": len(self.accepted) / seconds,
             "accepted": self.accepted,
             "statuses": self.statuses,
-            "unsent": self.unsent,
+            "due": self.due / seconds,
+            "unsent": self.unsent / seconds,
             "broken": self.broken,
             "bare": self.bare,
             "unanswered": len(self.busy),
@@ -201,13 +201,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--connections", type=int, default=FEW_CONNECTIONS)
     given = parser.parse_args()
     ready = min(int(given.rate * given.seconds) if given.rate else 2_000, MADE_BEFORE)
     flood = Flood(given.port, given.key, given.seed, ready)
     if given.rate:
         flood.pace(given.rate, given.seconds)
     else:
-        flood.saturate(given.seconds)
+        flood.saturate(given.seconds, given.connections)
     accepted_in_time = len(flood.accepted)
     flood.linger()
     told = flood.shown(given.seconds)

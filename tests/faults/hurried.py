@@ -11,7 +11,7 @@ from server.__main__ import main
 from server.cli import serving
 from server.web.connections import Limits
 
-SHORT = Limits(head_s=1, request_s=2, idle_s=0.5, write_s=2)
+SHORT = Limits(head_s=1, request_s=2, idle_s=0.5, write_s=2, exempt_loopback=False)
 
 if __name__ == "__main__":
     vars(serving)["Limits"] = partial(replace, SHORT)

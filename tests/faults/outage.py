@@ -31,7 +31,12 @@ def laboratory(folder: Path) -> Iterator[Lab]:
     if program is None:
         raise CannotRun("no Chromium here: set CHROMIUM to its path")
     with serve_tracker(folder) as tracker, serve_host() as host, sync_playwright() as playwright:
-        browser = launch(playwright, program)
+        try:
+            browser = launch(playwright, program)
+        except Error as error:
+            raise CannotRun(
+                f"the browser does not start: {error.message.splitlines()[0]}"
+            ) from error
         lab = Lab(tracker, host, browser)
         try:
             yield lab
@@ -62,8 +67,8 @@ def track(page: Page, name: str) -> str:
     return name
 
 
-def one(lab: Lab, number: int, *, forgetful: bool) -> list[str]:
-    """One visitor's outage; what they did, by name."""
+def one(lab: Lab, number: int, did: list[str], *, forgetful: bool) -> None:
+    """One visitor's outage; what they did goes to `did`, by name."""
     context = lab.new_visitor()
     context.add_init_script(ANSWERED)
     if forgetful:
@@ -71,7 +76,8 @@ def one(lab: Lab, number: int, *, forgetful: bool) -> list[str]:
     context.clock.install()
     down(lab, context, refuses=number % 2 == 0)
     stays, leaves = lab.new_page(context), lab.new_page(context)
-    did = [track(lab.visit("/stays", stays), f"{number} stays")]
+    mine = len(did)
+    did.append(track(lab.visit("/stays", stays), f"{number} stays"))
     did.append(track(lab.visit("/one", leaves), f"{number} before"))
     pass_time(leaves, OUTAGE_MS)
     did.append(track(leaves, f"{number} in between"))
@@ -85,34 +91,41 @@ def one(lab: Lab, number: int, *, forgetful: bool) -> list[str]:
     for page in (returns, stays):
         pass_time(page, LONGEST_WAIT_MS + 60_000)
     lab.rows("track", 1, lambda row: row["data"]["name"] == did[-1])
-    lab.rows("track", len(did), lambda row: row["data"]["name"] in did)
-    context.close()
-    lab.contexts.remove(context)
-    return did
+    lab.rows("track", len(did) - mine, lambda row: row["data"]["name"] in did[mine:])
 
 
 def outcome(folder: Path, times: int, *, forgetful: bool = False) -> Outcome:
-    """Outages as one row of the table."""
+    """Outages as one row of the table. A page that does not answer is a visitor that was hurt:
+    only a browser that does not start is none of the widget's business."""
     did: list[str] = []
-    try:
-        with laboratory(folder) as lab:
-            for number in range(times):
-                did += one(lab, number, forgetful=forgetful)
-            stored = Counter(row["data"]["name"] for row in lab.tracker.read(lab.site, "track"))
-            errors = lab.errors
-    except Error as error:
-        raise CannotRun(f"the browser does not run: {error.message.splitlines()[0]}") from error
+    broken: dict[str, str] = {}
+    with laboratory(folder) as lab:
+        for number in range(times):
+            try:
+                one(lab, number, did, forgetful=forgetful)
+            except Error as error:
+                broken[str(number)] = error.message.splitlines()[0]
+            finally:
+                lab.gate.answers.clear()
+                lab.contexts.pop().close()
+        stored = Counter(row["data"]["name"] for row in lab.tracker.read(lab.site, "track"))
+        errors = lab.errors
     missing = [name for name in did if not stored[name]]
     twice = [name for name in did if stored[name] > 1]
-    hurt = {name.split()[0] for name in missing + twice}
+    hurt = {name.split()[0] for name in missing + twice} | set(broken)
+    note = (
+        f"{len(did)} events of {times} visitors, each outage {OUTAGE_MS // 60_000} minutes of the"
+        f" browser's clock; errors on their pages {len(errors)}"
+    )
+    if broken:
+        note += f"; {len(broken)} pages stopped: {next(iter(broken.values()))}"
     return Outcome(
         times,
         0 if errors else times - len(hurt),
         len(did),
         len(missing),
         len(twice),
-        f"{len(did)} events of {times} visitors, each outage {OUTAGE_MS // 60_000} minutes of the"
-        f" browser's clock; errors on their pages {len(errors)}",
+        note,
     )
 
 

@@ -43,6 +43,13 @@ async def until(data: Path, curve: list[int], met: Met, *, long: bool, within_s:
     return False
 
 
+def not_stored(met: Met) -> str:
+    """What was refused, answered late or not answered since the reader came, in words."""
+    if set(met.statuses) == {202} and met.slowest_s <= SLOWEST_S:
+        return ""
+    return f"answers {dict(met.statuses)}, the slowest after {met.slowest_s:.1f} s"
+
+
 async def read_long(data: Path, met: Met, curve: list[int]) -> list[str]:
     """One long reader; what was wrong while it read and after it. Raises `CannotRun`."""
     wrong: list[str] = []
@@ -51,7 +58,11 @@ async def read_long(data: Path, met: Met, curve: list[int]) -> list[str]:
         reader.execute("BEGIN")
         before = reader.execute("SELECT count(*) FROM entries").fetchone()
         met.since()
-        if not await until(data, curve, met, long=True, within_s=GROWS_S):
+        grown = await until(data, curve, met, long=True, within_s=GROWS_S)
+        refused = not_stored(met)
+        if refused:
+            return [f"{refused}, while somebody read"]
+        if not grown:
             raise CannotRun(f"too slow a machine: the log reached {curve[-1]:,} bytes")
         if reader.execute("SELECT count(*) FROM entries").fetchone() != before:
             wrong.append("the reader saw what came later")
@@ -59,9 +70,9 @@ async def read_long(data: Path, met: Met, curve: list[int]) -> list[str]:
         reader.close()
     if not await until(data, curve, met, long=False, within_s=SHORT_AGAIN_S):
         wrong.append(f"the log stayed at {curve[-1]:,} bytes")
-    slowest, answers = met.slowest_s, met.since()
-    if set(answers) != {202} or slowest > SLOWEST_S:
-        wrong.append(f"answers {dict(answers)}, the slowest after {slowest:.1f} s")
+    if refused := not_stored(met):
+        wrong.append(refused)
+    met.since()
     return wrong
 
 

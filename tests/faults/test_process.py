@@ -43,8 +43,9 @@ def test_a_death_that_nobody_watches_is_seen(tmp_path: Path) -> None:
 
 
 def test_backups_under_load(tmp_path: Path) -> None:
-    """Restored, each holds all that was acknowledged before it began."""
-    survived(backups.outcome(tmp_path, 2))
+    """Restored, each holds all that was acknowledged before it began. What is left of the rate is
+    for `make faults`, which has the machine to itself."""
+    survived(backups.outcome(tmp_path, 2, judged=False))
 
 
 def test_a_plain_copy_is_no_backup(tmp_path: Path) -> None:

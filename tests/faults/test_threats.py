@@ -28,7 +28,7 @@ ROWS: dict[str, Callable[[Path], Outcome]] = {
     "T10 http": lambda data: threats_http.run("server", data),
     "T12 sql": lambda data: threats_probes.outcome(sqlite_place(data), data, every=30),
     "T24 forwarded": lambda data: threats_forwarded.outcome(
-        "server", data, threats_forwarded.FORGERIES[:2]
+        "tests.faults.afar", data, threats_forwarded.FORGERIES[:2]
     ),
     "T25 secrets": lambda data: threats_secrets.search("server", data, ({},)),
     "T30 paths": lambda data: threats_paths.run("server", data),
@@ -52,7 +52,7 @@ def test_a_backtracking_pattern_is_seen() -> None:
 
 
 def test_slow_sockets_are_closed_on_time(tmp_path: Path) -> None:
-    """160 of four kinds, with short deadlines."""
+    """160 of five kinds, with short deadlines."""
     seen = asyncio.run(threats_slow.run("tests.faults.hurried", tmp_path, 160, hurried.SHORT, 0))
     found = seen.outcome(hurried.SHORT, judged=False)
     assert found.whole, found.note

@@ -1,7 +1,8 @@
 """T24: an address that is forged in a header passes no limit, with and without trusted proxies.
 
-Requests are held open by a body that does not come. Without a proxy named, connections count; with
-one, requests in flight by the address that the proxy added at the right.
+Requests are held open by a body that does not come. Without a proxy named, connections count (also
+this machine's, by `afar`); with one, requests in flight by the address that the proxy added at the
+right.
 """
 
 import socket
@@ -83,7 +84,7 @@ FAULTS = (
         "T24",
         "forged addresses, with and without a proxy",
         1,
-        lambda data, _: outcome("server", data),
+        lambda data, _: outcome("tests.faults.afar", data),
         lambda data: outcome("tests.faults.believing", data),
     ),
 )

@@ -9,35 +9,42 @@ import asyncio
 import json
 import logging
 import secrets
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
 from server.storage.sqlite import SqliteDatabase
 from tests.engines import Place
 from tests.faults.row import Fault, Outcome
-from tests.faults.wire import Batches, exchange, post, serving
+from tests.faults.wire import Batches, Running, exchange, post, serving
 from tests.leaving import EMAIL, WORDS, Zelda, traces
 from tests.office import opened_office
 
 WAIT_S = 5
+SITE = "/api/v1/sites/1"
 FULL = {"HANDRAISE_DISK_FLOOR_MB": "1000000000"}
 BOTH: tuple[dict[str, str], ...] = ({}, FULL)
 
 
 class Marks:
-    """A word of its own for each secret; `kept` are no secrets and must be found."""
+    """A word of its own for each secret at each `door`; `kept` are no secrets and must be found."""
 
     def __init__(self) -> None:
         self.secret: dict[str, str] = {}
         self.kept: dict[str, str] = {}
+        self.door = ""
 
     def hide(self, name: str) -> str:
-        return self.secret.setdefault(name, f"Zx{len(self.secret):03d}{secrets.token_hex(9)}Qv7")
+        mark = f"Zx{len(self.secret):03d}{secrets.token_hex(9)}Qv7"
+        return self.secret.setdefault(self.door + name, mark)
 
     def keep(self, name: str) -> str:
-        return self.kept.setdefault(name, f"kept{len(self.kept):03d}word")
+        return self.kept.setdefault(self.door + name, f"kept{len(self.kept):03d}word")
 
 
 def addresses(marks: Marks) -> Iterator[str]:
@@ -106,6 +113,48 @@ def requests(marks: Marks, batches: Batches) -> Iterator[bytes]:
     yield f"GET /\x00{marks.hide('no request')}\r\n\r\n".encode()
 
 
+def by_token(marks: Marks, batches: Batches, server: Running, data: Path) -> Iterator[bytes]:
+    """The same events from the owner's own server, and traits given by hand."""
+    bearer = {"Authorization": f"Bearer {token_of(data)}"}
+    marks.door = "server: "
+    for event in events(marks, batches):
+        said = batches.batch(json.dumps(event).encode())
+        yield post(said, f"{SITE}/events", **bearer)
+        yield post(said[:-3], f"{SITE}/events", **bearer)
+    path = f"{SITE}/people/{somebody(server.port, bearer)}/traits"
+    for number, name in enumerate(("password", "api_token", "secret", "access_token")):
+        traits = {name: marks.hide(f"trait by hand {name}")}
+        yield put(json.dumps(traits).encode(), path, **bearer)
+        yield put(json.dumps(traits | {f"need{number}": "x"}).encode()[:-1], path, **bearer)
+    yield put(json.dumps({"need": marks.keep("trait by hand")}).encode(), path, **bearer)
+    marks.door = ""
+
+
+def put(body: bytes, path: str, **headers: str) -> bytes:
+    return b"PUT" + post(body, path, **headers).removeprefix(b"POST")
+
+
+def token_of(data: Path) -> str:
+    """A token of the site that may write."""
+    command = [sys.executable, "-m", "server", "--data", str(data), "token", "add"]
+    done = subprocess.run(
+        [*command, "--scope=write", "--json"], check=True, capture_output=True, text=True
+    )
+    return str(json.loads(done.stdout)["token"])
+
+
+def somebody(port: int, bearer: Mapping[str, str]) -> str:
+    """Whom the form made known, waited for; an id of nobody where nothing can be stored."""
+    said = f"GET {SITE}/people?q=kim HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+    said += f"Authorization: {bearer['Authorization']}\r\n\r\n"
+    late = time.monotonic() + WAIT_S
+    while time.monotonic() < late:
+        if found := json.loads(exchange(port, said.encode()).body)["items"]:
+            return str(found[0]["id"])
+        time.sleep(0.05)
+    return "p1"
+
+
 def raw(folder: Path, *more: Path) -> bytes:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return b"\n".join(path.read_bytes() for path in (*files, *more))
@@ -119,7 +168,8 @@ def search(module: str, folder: Path, environs: Sequence[Mapping[str, str]] = BO
         data, log = folder / str(number), folder / f"log{number}"
         with serving(module, data, environ, log) as server:
             batches = Batches(server.key)
-            for said in requests(marks, batches):
+            told = chain(requests(marks, batches), by_token(marks, batches, server, data))
+            for said in told:
                 status = exchange(server.port, said, WAIT_S).status
                 fives += status >= 500 and not (environ and status == 503)
             text += raw(data, log)

@@ -1,7 +1,8 @@
 """T9: thousands of sockets that say next to nothing, and what a normal visitor notices of them.
 
-Four kinds, in turn: a byte of a header each second, a byte of a body, nothing at all, and somebody
-who asks for much and reads nothing. They come from several addresses, as a hoard would that knows
+Five kinds, in turn: a byte of a header each second, a byte of a body, nothing at all, somebody who
+asks for much and reads nothing, and a body of which only the last byte is missing, that is more in
+all than may be arriving. They come from several addresses, as a hoard would that knows
 of the cap on one. Run as `python -m tests.faults.threats_slow PORT KEY SECONDS` it is the normal
 visitor, in a process of its own, and prints the milliseconds of each request.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from server.cli.open_files import raise_limit
+from server.ingest.limits import BODY_BYTES
 from server.web.connections import Limits
 from tests.faults import kill
 from tests.faults.row import CannotRun, Fault, Outcome
@@ -30,10 +32,14 @@ ADDRESSES = 8  # 127.0.0.2 and on; the normal visitor is 127.0.0.1
 SLACK_S = 2.5  # for the server's timer, for its accepting so many, and for this process's own delay
 SLICES = 20  # of a second: strangers are not in step
 WINDOW = 200  # requests, of each of which the 99th percentile is taken
-KINDS = ("head", "body", "silent", "head", "body", "silent", "head", "reader")
+#: What memory may grow by: the bodies, and what so many connections take for themselves.
+GROWTH_MB = Limits().arriving_bytes / 1e6 * 2
+KINDS = ("head", "body", "silent", "head", "full", "silent", "head", "reader")
 FIRST = {
     "head": b"POST /e HTTP/1.1\r\nHost: t\r\nX-Slow: ",
     "body": b"POST /e HTTP/1.1\r\nHost: t\r\nContent-Length: 400000\r\n\r\n",
+    "full": b"POST /e HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % BODY_BYTES
+    + b"x" * (BODY_BYTES - 1),
     "silent": b"",
     "reader": b"GET /h.js HTTP/1.1\r\nHost: t\r\n\r\n" * 16,
 }
@@ -43,7 +49,7 @@ def due_s(kind: str, limits: Limits) -> float:
     """After how long the server must have closed it."""
     if kind == "reader":
         return limits.write_s * 2 + limits.idle_s  # it takes a little to fill every buffer
-    return limits.request_s if kind == "body" else limits.head_s
+    return limits.request_s if kind in {"body", "full"} else limits.head_s
 
 
 class Slow(asyncio.Protocol):
@@ -96,7 +102,8 @@ class Seen:
     grown_mb: float
 
     def outcome(self, limits: Limits, *, judged: bool) -> Outcome:
-        """`judged`: the normal visitor's times count as one more fault, beside the sockets."""
+        """`judged`: the normal visitor's times count as one more fault, beside the sockets, and
+        what memory grew by as another."""
         closed = [one for one in self.slow if one.on_time(limits)]
         ratio = self.beside_ms / self.alone_ms if self.alone_ms else 0.0
         late = {kind: 0 for kind in KINDS}
@@ -104,8 +111,8 @@ class Seen:
             late[one.kind] += not one.on_time(limits)
         said = ", ".join(f"{kind} {count}" for kind, count in late.items() if count)
         return Outcome(
-            len(self.slow) + judged,
-            len(closed) + (judged and ratio < 2),
+            len(self.slow) + 2 * judged,
+            len(closed) + (judged and ratio < 2) + (judged and self.grown_mb < GROWTH_MB),
             note=f"{len(self.slow)} slow sockets, late: {said or 'none'}; normal p99"
             f" {self.alone_ms:.1f} ms alone, {self.beside_ms:.1f} ms beside ({ratio:.2f} ×);"
             f" memory +{self.grown_mb:.1f} MB",
@@ -218,7 +225,9 @@ SOON = replace(Limits(), request_s=10, write_s=4, idle_s=2)
 
 def outcome(data: Path, times: int) -> Outcome:
     """The real server with its real deadlines."""
-    return asyncio.run(run("server", data, times, Limits(), 8)).outcome(Limits(), judged=True)
+    return asyncio.run(run("tests.faults.afar", data, times, Limits(), 8)).outcome(
+        Limits(), judged=True
+    )
 
 
 def control(data: Path) -> Outcome:
