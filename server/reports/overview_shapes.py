@@ -102,9 +102,7 @@ class PartRow(Shape, frozen=True, kw_only=True):
         int,
         Meta(description="People who became leads in the span and whose first session was here."),
     ]
-    conversion: Annotated[
-        float | None, Meta(description="Leads per session; null without any.")
-    ]
+    conversion: Annotated[float | None, Meta(description="Leads per session; null without any.")]
     submissions: Annotated[
         int | None, Meta(description="Forms sent; known for channels and landing pages.")
     ] = None
