@@ -75,6 +75,8 @@ class Place:
         reader, writer = await self.open()
         try:
             for part in parts:
+                if reader.at_eof() or writer.is_closing():
+                    break
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(pause_s)
@@ -121,9 +123,9 @@ HEAD = b"POST /e HTTP/1.1\r\nHost: t\r\n"
 SLOW = [
     ("says nothing", [b""], 0.1),
     ("stops in its line", [b"POST /e HT"], 0.1),
-    ("drips headers", [HEAD, *[b"x-%d: 1\r\n" % n for n in range(40)]], 0.02),
-    ("drips its body", [HEAD + b"Content-Length: 999\r\n\r\n", *[b"x"] * 40], 0.04),
-    ("drips chunks", [HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 40], 0.04),
+    ("drips headers", [HEAD, *[b"x-%d: 1\r\n" % n for n in range(800)]], 0.02),
+    ("drips its body", [HEAD + b"Content-Length: 999\r\n\r\n", *[b"x"] * 400], 0.04),
+    ("drips chunks", [HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 400], 0.04),
 ]
 AS_LONG = {"drips chunks": pytest.mark.slow}  # as long as the one before it
 
@@ -138,9 +140,14 @@ async def test_one_who_is_slow_is_told_and_closed(
     """However often something comes: the time counts from the start."""
     began = time.monotonic()
     answer = await place.say(*parts, pause_s=pause_s)
-    assert time.monotonic() - began < 2.5
-    assert not answer or answer == b"reset" or answer.startswith(b"HTTP/1.1 408 "), answer
-    assert bool(answer) is any(parts)  # a browser that connects ahead of need would show a 408
+    assert time.monotonic() - began < 8  # a drip alone takes twice as long
+    told = answer.startswith(b"HTTP/1.1 408 ")
+    if not any(parts):  # a browser that connects ahead of need would show a 408
+        assert answer == b""
+    elif len(parts) == 1:
+        assert told, answer
+    else:  # what is sent to a closed connection resets it, and may take the answer along
+        assert told or answer in {b"", b"reset"}, answer
     assert sum(place.cut.values()) == 1
 
 
