@@ -1,5 +1,7 @@
 """Checklist C and D in every engine: what is told at the moment a page is left."""
 
+from itertools import pairwise
+
 from tests.browser.conftest import Either
 from tests.browser.engines import Engine
 from tests.browser.host import Host
@@ -35,7 +37,9 @@ def test_42_an_event_made_in_pagehide_is_stored(either: Either) -> None:
     assert either.row("track")["data"]["name"] == "bye"
 
 
-def test_44_more_than_may_be_in_flight_at_once_goes_without_a_pause(either: Either) -> None:
+def test_44_more_than_may_be_in_flight_at_once_goes_without_a_pause(
+    either: Either, engine: Engine
+) -> None:
     """The browser counts a request as in flight until its answer is read, not only received."""
     page = either.visit("/")
     either.rows("page_view")
@@ -43,8 +47,17 @@ def test_44_more_than_may_be_in_flight_at_once_goes_without_a_pause(either: Eith
     page.evaluate(
         f"() => {{ for (let n = 0; n < 200; n++) handraise('track', 'n', {{ x: {text} }}) }}"
     )
-    assert len(either.rows("track", 200)) == 200
+    for _ in range(4):  # a busy machine takes its time, but without a pause
+        found = either.rows("track", 200)
+        if len(found) == 200:
+            break
+    assert len(found) == 200
     assert sum(request.size for request in either.requests) > 2 * 65_536
+    if engine.name == "firefox":
+        return  # busy, it counts a request for a moment longer than it lasts: one may be refused
+    times = [request.at for request in either.requests]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert max(gaps) < 2.9, "a request that failed is tried again after three seconds"
 
 
 def test_15_an_error_told_late_fails_a_test_in_every_engine(
