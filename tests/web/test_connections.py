@@ -20,7 +20,7 @@ from server.web.collect import read_body
 from server.web.connections import SMALL_BYTES, Gate, Limits
 from server.web.crowd import Crowd
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 QUICK = Limits(
     head_s=0.3,
     request_s=0.6,
