@@ -206,13 +206,18 @@ async def opened(place: Place) -> AsyncIterator[Database]:
         await database.close()
 
 
+#: Faults are made beside other tests: a disk that is busy for a second is no failure of theirs.
+PATIENT: dict[str, Any] = {"read_limit_s": 10.0}
+
+
 def sqlite_place(folder: Path) -> Place:
-    return Place("sqlite", lambda **options: SqliteDatabase(folder / "test.sqlite", **options))
+    path = folder / "test.sqlite"
+    return Place("sqlite", lambda **options: SqliteDatabase(path, **(PATIENT | options)))
 
 
 def postgres_place(server: Cluster, name: str = MIGRATED) -> Place:
     url = server.url(name)
-    return Place("postgres", lambda **options: PostgresDatabase(url, **options), server)
+    return Place("postgres", lambda **options: PostgresDatabase(url, **(PATIENT | options)), server)
 
 
 @asynccontextmanager
