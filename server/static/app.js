@@ -130,9 +130,12 @@
       [days, ...data.series.map((one) => one.values)],
       place,
     );
-    new ResizeObserver(() => {
-      if (place.clientWidth) plot.setSize({ width: place.clientWidth, height: plot.height });
-    }).observe(place);
+    // In the next frame: a size set while sizes are being told is an error of the window.
+    const fit = () => {
+      const width = place.clientWidth;
+      if (width && width !== plot.width) plot.setSize({ width, height: plot.height });
+    };
+    new ResizeObserver(() => requestAnimationFrame(fit)).observe(place);
     return plot;
   }
 

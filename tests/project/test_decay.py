@@ -1,7 +1,7 @@
 """Points fade in whole days, by integers, and never overshoot."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.project.decay import FULL, Decay, curve
@@ -76,6 +76,7 @@ def test_the_next_change_is_the_first_age_with_another_factor(decay: Decay) -> N
         assert factors[change] != factors[age]
 
 
+@settings(max_examples=20)  # each one reads twenty half-lives, day by day
 @given(st.integers(1, 400))
 def test_a_half_life_is_within_a_thousandth_of_the_true_one(days: int) -> None:
     for age, factor in enumerate(factors_of(Decay("half_life", days))):

@@ -22,6 +22,7 @@ def sign_up(page: Page) -> None:
 
 
 def receipt_adds_up(page: Page) -> None:
+    expect(page.locator(".receipt .number").last).to_be_visible()
     cells = page.locator(".receipt .number").all_inner_texts()
     *lines, total = [
         round(float(text.replace("−", "-").replace("+", "")) * 1000)
