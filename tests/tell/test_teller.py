@@ -71,6 +71,7 @@ async def test_a_failure_is_tried_by_the_table_and_then_given_up(desk: Desk) -> 
     assert all(one.signed_by(made["secret"]) for one in desk.receiver.got)
     times = {one.headers["webhook-timestamp"] for one in desk.receiver.got}
     assert len(times) == ATTEMPTS
+    await until(lambda: metric(desk, "dead"))  # counted once it is written
     assert (metric(desk, "failed"), metric(desk, "dead")) == (ATTEMPTS - 1, 1)
 
     found = await desk.ask("GET", "/destinations/d1/deliveries?state=dead")
