@@ -26,6 +26,7 @@ from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.project.projector import Projector
 from server.project.thinning import Retention
+from server.reports.packing import Packing
 from server.settings import Settings
 from server.storage import tombstones
 from server.storage.database import Database, Script
@@ -157,6 +158,7 @@ class Handraise:
         await self.state.reload()
         await self._recall()
         state = self.state
+        packing = Packing(self.database, state.writer, state.projector.sites, state.clock)
         for name, work in (
             ("writer", state.writer.serve),
             ("projector", state.projector.serve),
@@ -164,6 +166,8 @@ class Handraise:
             ("replays", state.replays.serve),
             ("backtests", state.backtests.serve),
             ("retention", Retention(state.projector).serve),
+            ("packing", packing.serve),
+            ("packing", packing.serve),
         ):
             self._begin(name, work)
         await self._rebury()

@@ -27,6 +27,7 @@ TIERS = {
     "server.reports": 5,
     "server.reports.backtest": 6,
     "server.reports.backtest_shapes": 6,
+    "server.reports.packing": 6,
     "server.storage.writer": 6,
     "server.project.lookup": 4,
     "server.project.registry": 4,

@@ -21,7 +21,10 @@ from server.project.registry import decision_of
 from server.project.replay import Replay, Replays
 from server.project.rules import Ruleset, encode
 from server.project.site_projector import SiteProjector
-from server.storage import entries, rulesets, sites
+from server.reports.days import encoded, made_of
+from server.reports.packing import Packing
+from server.reports.spans import Span
+from server.storage import entries, packed, rulesets, sites
 from server.storage.database import Database, Query, Row, Script
 from server.storage.writer import Writer
 from server.web.publishing import publish
@@ -136,7 +139,28 @@ class World:
         projector = projector or self.fresh_projector()
         while await projector.round() or projector.behind:
             pass
+        await self.pack(most=2)
         return projector
+
+    async def pack(self, most: int = 1_000) -> None:
+        """Pack the newest days that are not packed, even those that are not over: whatever comes
+        later must void them."""
+        packing = Packing(self.database, self.writer, lambda: [self.site], lambda: self.now)
+        async with self.database.snapshot() as reader:
+            scope = (self.site.site_id, self.site.generation)
+            days = await packed.lacking(reader, *scope, 1_000_000)
+        for day in days[:most]:
+            assert await packing.pack(self.site, day)
+
+    async def packs(self) -> dict[int, bytes]:
+        """What is packed, by day; it must be what the tables say."""
+        async with self.database.snapshot() as reader:
+            scope = (self.site.site_id, self.site.generation)
+            found = await packed.of_days(reader, *scope, 0, 1_000_000)
+            for day, pack in found.items():
+                made = await made_of(reader, self.site, Span(day, day))
+                assert {day: encoded(one) for day, one in made.items()} == {day: pack}
+        return found
 
     def replays(self) -> Replays:
         """What reads this site's log again."""
@@ -190,6 +214,7 @@ class World:
     async def verify(self) -> None:
         """The tables are what the log says, however they came about."""
         await self.project()
+        await self.packs()
         if self.changed:
             await self.replays().run(Replay(self.site.site_id, swaps=True))
         replay = Replay(self.site.site_id, swaps=False)

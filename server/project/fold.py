@@ -12,7 +12,7 @@ from server.model import Flag, Kind, Site
 from server.project.judging import Judge
 from server.project.people import Part, Person, Population, part_of
 from server.project.registry import conflict_row
-from server.project.rollups import cells_of, change, moved
+from server.project.rollups import Counted, moved
 from server.project.rows import counted, followed, link_row, owner_of, session_row, signal_rows
 from server.project.scoring import Line, Receipt, basis_of, score
 from server.project.seen import Seen
@@ -144,12 +144,12 @@ class Fold:
         if old is not None and visitor.sessions:
             row = followed(old, self.zone.day(visitor.sessions[-1].start_at))
             self.changes.put(derived.SESSIONS, row)
-            self.changes.rollups.update(moved(counted(old), counted(row)))
+            self._recount(counted(old), counted(row))
 
     def _take_back(self, written: Written) -> None:
         self._again.append(written)
         for session in written.sessions.values():
-            self.changes.rollups.update(change(cells_of(counted(session)), {}))
+            self._recount(counted(session), None)
             person = self.people.persons.get(owner_of(session))
             if person is not None:
                 person.parts.pop(session[0], None)
@@ -158,6 +158,12 @@ class Fold:
         for row in written.events.values():
             if row[4] == COOKIELESS and row[5] == Kind.PAGE_VIEW:
                 self.changes.rollups["cookieless_views", self.zone.day(row[1]), ""] -= 1
+
+    def _recount(self, old: Counted | None, new: Counted | None) -> None:
+        """What the daily figures hold of a session changes; their days are packed no more."""
+        if old != new:
+            self.changes.rollups.update(moved(old, new))
+            self.changes.unpacked.update(one.day for one in (old, new) if one is not None)
 
     def _record(self, visitor: Visitor, seen: Seen, step: Step) -> None:
         if seen.withdraws and self.site.settings.on_withdrawal == "erase" and self.judge.decides:
@@ -270,7 +276,7 @@ class Fold:
     def _put_session(self, session: Session) -> None:
         row = session_row(session, self.zone)
         now = counted(row)
-        self.changes.rollups.update(moved(session.written, now))
+        self._recount(session.written, now)
         session.written = now
         self.changes.put(derived.SESSIONS, row)
         self._put_signals(session)

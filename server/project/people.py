@@ -203,8 +203,10 @@ class Person:
             for moves in (self.told_moves, self.moves)
         ]
         changes.replace(derived.STAGES, *rows)
-        told = person_cells(reached(self.told_moves), self.told_first, zone.day)
-        changes.rollups.update(change(told, person_cells(reached(self.moves), first, zone.day)))
+        before, now = reached(self.told_moves), reached(self.moves)
+        told = person_cells(before, self.told_first, zone.day)
+        changes.rollups.update(change(told, person_cells(now, first, zone.day)))
+        changes.unpacked.update(zone.day(at) for at in (*before.values(), *now.values()))
         self.told_moves, self.told_first = list(self.moves), first
 
     def erase(self, changes: Changes, zone: Zone) -> None:

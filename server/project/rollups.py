@@ -43,6 +43,7 @@ class Counted(NamedTuple):
     leads: int
 
 
+_NAMES = slice(Counted._fields.index(DIMENSIONS[0]), Counted._fields.index(DIMENSIONS[-1]) + 1)
 _SUMS = Counted._fields.index("page_views")
 _SAME = slice(0, _SUMS)
 
@@ -54,7 +55,7 @@ def cells_of(counted: Counted) -> dict[Cell, int]:
     if counted.alone or not counted.visitor_id:
         return found
     found["sessions", day, str(counted.before)] = 1
-    names = counted[4:12]  # in the order of `DIMENSIONS`
+    names: tuple[str, ...] = counted[_NAMES]  # type: ignore[assignment]  # its type is of fields
     found |= {(name, day, key): 1 for name, key in zip(DIMENSIONS, names, strict=True)}
     if counted.before < 0:
         found |= {(name, day, key): 1 for name, key in zip(_NEW, names, strict=True)}
@@ -79,10 +80,10 @@ def _sums(counted: Counted, page_views: int, engaged_ms: int, leads: int) -> dic
     return found
 
 
-def moved(old: Counted | None, new: Counted) -> dict[Cell, int]:
+def moved(old: Counted | None, new: Counted | None) -> dict[Cell, int]:
     """−old +new of a session. Mostly it goes on as it was, and a few sums grow."""
-    if old is None:
-        return cells_of(new)
+    if old is None or new is None:
+        return change(cells_of(old) if old else {}, cells_of(new) if new else {})
     if old[_SAME] != new[_SAME]:
         return change(cells_of(old), cells_of(new))
     pages, engaged, leads = map(sub, new[_SUMS:], old[_SUMS:])

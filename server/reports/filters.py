@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from server.errors import BadRequest
 from server.ingest.urls import groups_of
-from server.model import Site
+from server.model import PageGroup, Site
 from server.project.rollups import DIMENSIONS
 from server.reports.paging import Where
 from server.storage.database import Reader, chunks, in_list, padded
@@ -42,6 +42,23 @@ class Filters(NamedTuple):
 
 
 NO_FILTERS = Filters()
+
+
+class GroupPages:
+    """The landing pages of the page group that is asked for: each is looked at once, when somebody
+    first asks about it. Raises `BadRequest` for a group that the site has not."""
+
+    def __init__(self, site: Site, filters: Filters) -> None:
+        check_group(site, filters)
+        self._group = _group_of(site, filters)
+        self._known: dict[object, bool] = {}
+
+    def __contains__(self, page: object) -> bool:
+        known = self._known.get(page)
+        if known is None:
+            known = bool(groups_of(str(page).partition("?")[0], self._group))
+            self._known[page] = known
+        return known
 
 
 class Chosen(NamedTuple):
@@ -81,13 +98,17 @@ def check_group(site: Site, filters: Filters) -> None:
         raise BadRequest(f"parameter `group`: the site has no such page group; {valid}")
 
 
+def _group_of(site: Site, filters: Filters) -> tuple[PageGroup, ...]:
+    return tuple(one for one in site.settings.page_groups if one.name == filters.group)
+
+
 async def chosen(reader: Reader, site: Site, filters: Filters) -> Chosen:
     """Filters with what statements need to know. Raises `BadRequest` for a page group that the site
     has not, or that is too large."""
     check_group(site, filters)
     if not filters.group:
         return Chosen(filters)
-    group = tuple(one for one in site.settings.page_groups if one.name == filters.group)
+    group = _group_of(site, filters)
     known = await _landings(reader, site)
     pages = tuple(page for page in known if groups_of(page.partition("?")[0], group))
     if len(pages) > MOST_PAGES:

@@ -1,5 +1,5 @@
 """The figures of a span of days beside those of another: of everybody from the daily cells, under a
-filter from the sessions, and the same where a filter leaves nobody out."""
+filter from the columns of each day, and the same where a filter leaves nobody out."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,8 @@ from typing import NamedTuple
 from server.model import Site
 from server.project.rollups import DIMENSIONS
 from server.reports import parts
-from server.reports.filters import NO_FILTERS, Chosen, Filters, chosen
+from server.reports.filtered import filtered
+from server.reports.filters import NO_FILTERS, Filters, check_group
 from server.reports.funnel import funnel
 from server.reports.overview_shapes import (
     Compare,
@@ -22,16 +23,13 @@ from server.reports.overview_shapes import (
 from server.reports.reaches import (
     COUNTED,
     Waits,
-    counted,
-    reaches,
     stage_cells,
     time_to_lead,
     wait_cells,
-    waits,
 )
 from server.reports.shapes import DayFigures, iso_day
 from server.reports.spans import DEFAULT_DAYS, MOST_DAYS, Span, compared, today
-from server.reports.traffic import NO_DAY, Traffic, from_cells, scan
+from server.reports.traffic import NO_DAY, Traffic, from_cells
 from server.storage.database import Reader
 
 KPIS = (
@@ -59,10 +57,10 @@ async def overview(
     filters: Filters = NO_FILTERS,
 ) -> Overview:
     """Everything about a span. Raises `BadRequest` for a page group the site has not."""
-    wanted = await chosen(reader, site, filters)
-    now = await _read(reader, site, span, wanted, named=True)
+    check_group(site, filters)
+    now = await _read(reader, site, span, filters, named=True)
     other = compared(span, compare)
-    then = await _read(reader, site, other, wanted, named=False) if other is not None else None
+    then = await _read(reader, site, other, filters, named=False) if other is not None else None
     total = _totals(now)
     previous = _totals(then) if then is not None else None
     return Overview(
@@ -91,8 +89,8 @@ async def overview(
 
 async def figures(reader: Reader, site: Site, span: Span, filters: Filters = NO_FILTERS) -> Totals:
     """The totals alone. Raises `BadRequest` for a page group the site has not."""
-    wanted = await chosen(reader, site, filters)
-    return _totals(await _read(reader, site, span, wanted, named=False))
+    check_group(site, filters)
+    return _totals(await _read(reader, site, span, filters, named=False))
 
 
 def kpis(total: Totals, previous: Totals | None) -> list[Kpi]:
@@ -109,14 +107,15 @@ def kpis(total: Totals, previous: Totals | None) -> list[Kpi]:
 # ---------------------------------------------------------------- reading
 
 
-async def _read(reader: Reader, site: Site, span: Span, wanted: Chosen, *, named: bool) -> Reading:
+async def _read(
+    reader: Reader, site: Site, span: Span, filters: Filters, *, named: bool
+) -> Reading:
     """One span; the names with the most are only counted where `named` asks for them."""
     names: Sequence[str] = DIMENSIONS if named else ()
-    if wanted:
-        found = await reaches(reader, site, span, wanted, tuple(COUNTED), names)
-        read = await scan(reader, site, span, wanted, names)
-        tops = parts.tops_of(read.tallies(), found) if named else {}
-        return Reading(span, read.traffic(), counted(found), waits(found), tops)
+    if filters != NO_FILTERS:
+        read = await filtered(reader, site, span, filters, names)
+        tops = parts.tops_of(read.tallies)
+        return Reading(span, read.traffic(), read.stages, read.waits, tops)
     traffic = await from_cells(reader, site, span)
     cells = await stage_cells(reader, site, span)
     took = await wait_cells(reader, site, span)

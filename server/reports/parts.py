@@ -1,20 +1,22 @@
 """Where visits came from, where they landed, on what they were made: the names with the most."""
 
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 from typing import NamedTuple
 
 from server.model import Site
 from server.project.rollups import DIMENSIONS
 from server.reports import paging
-from server.reports.filters import Filters, chosen
+from server.reports.filtered import Tally, filtered
+from server.reports.filters import NO_FILTERS, Filters
 from server.reports.overview_shapes import PartRow, Parts
 from server.reports.paging import Key, Paging, Where
-from server.reports.reaches import Reach, leads_by, reaches
 from server.reports.spans import Span
-from server.reports.traffic import SUBMITTED, Tally, scan
 from server.storage.database import Reader, chunks, in_list, padded
 
 TOP = 10
+#: The dimensions by which forms sent are counted.
+SUBMITTED = ("channel", "landing")
 _TYPES = (int, str)
 
 
@@ -34,12 +36,10 @@ async def parts(
     """One page of the names of one of the `DIMENSIONS`, the most sessions first. Raises
     `BadRequest`."""
     sort = f"parts-{by}"
-    wanted = await chosen(reader, site, filters)
     key = paging.decode(sort, page.cursor, _TYPES)
-    if wanted:
-        tally = (await scan(reader, site, span, wanted, (by,))).tallies()[by]
-        leads = leads_by(await reaches(reader, site, span, wanted, dimensions=(by,)), 0)
-        found = ranked(tally, leads, by, key, page.limit + 1)
+    if filters != NO_FILTERS:
+        read = await filtered(reader, site, span, filters, (by,))
+        found = ranked(read.tallies[by], by, key, page.limit + 1)
     else:
         found = await most(reader, site, span, by, page.limit + 1, key)
     rows, more = paging.bound(page.limit, found)
@@ -120,29 +120,26 @@ async def _more(
 # ---------------------------------------------------------------- of some
 
 
-def ranked(
-    tally: Tally, leads: Mapping[str, int], by: str, key: Key | None, limit: int
-) -> list[Part]:
+def ranked(tally: Tally, by: str, key: Key | None, limit: int) -> list[Part]:
     """The names with the most sessions after `key`, from what was counted."""
     sent = tally.submissions if by in SUBMITTED else None
-    order = sorted((-count, name) for name, count in tally.sessions.items())
-    after = [one for one in order if key is None or one > (-int(key[0]), key[1])]
+    order = ((-count, name) for name, count in tally.sessions.items())
+    after = (one for one in order if key is None or one > (-int(key[0]), key[1]))
     return [
         Part(
             name,
             -count,
             tally.new[name],
-            leads.get(name, 0),
+            tally.leads[name],
             sent[name] if sent is not None else None,
         )
-        for count, name in after[:limit]
+        for count, name in nsmallest(limit, after)
     ]
 
 
-def tops_of(tallies: Mapping[str, Tally], found: Sequence[Reach]) -> dict[str, list[PartRow]]:
-    """The first names of each dimension, of sessions that were read."""
-    rows: dict[str, list[PartRow]] = {}
-    for number, by in enumerate(DIMENSIONS):
-        leads = leads_by(found, number)
-        rows[by] = [part_row(part) for part in ranked(tallies[by], leads, by, None, TOP)]
-    return rows
+def tops_of(tallies: Mapping[str, Tally]) -> dict[str, list[PartRow]]:
+    """The first names of each dimension, of those a filter leaves."""
+    return {
+        by: [part_row(part) for part in ranked(tally, by, None, TOP)]
+        for by, tally in tallies.items()
+    }

@@ -6,7 +6,7 @@ from statistics import median_low
 from typing import NamedTuple
 
 from server.model import STAGE_RANK, Site
-from server.reports.filters import Chosen
+from server.project.rollups import DIMENSIONS
 from server.reports.paging import Where
 from server.reports.spans import Span, bounds, day_of
 from server.storage.database import Reader
@@ -37,8 +37,8 @@ def first_session(person: str) -> str:
 
 class Reach(NamedTuple):
     """Somebody who first reached a stage: the day of it in the site's zone, how long after the
-    first session (ms, None if that is no visit), and that session's values: as many as were asked
-    for, and none without a session."""
+    first session (ms, None if that is no visit), and what that session was, in the order of
+    `DIMENSIONS`; nothing without a session."""
 
     stage: str
     day: int
@@ -46,29 +46,21 @@ class Reach(NamedTuple):
     names: tuple[str, ...]
 
 
-async def reaches(
-    reader: Reader,
-    site: Site,
-    span: Span,
-    chosen: Chosen,
-    stages: Sequence[str] = (LEAD,),
-    dimensions: Sequence[str] = (),
-) -> list[Reach]:
-    """Whoever first reached one of the stages in the span, and whose first session matches."""
+async def reaches(reader: Reader, site: Site, span: Span) -> list[Reach]:
+    """Whoever first reached a stage that is counted in the span."""
     since, until = bounds(site.settings.zone, span)
     where = Where("m.site_id = $1 AND m.gen = $2 AND m.at >= $3 AND m.at < $4")
     where.args += [site.site_id, site.generation, since, until]
-    marks = ", ".join(where.arg(STAGE_RANK[stage]) for stage in stages)
+    marks = ", ".join(where.arg(STAGE_RANK[stage]) for stage in COUNTED)
     where.add(f"m.stage_to IN ({marks})")
     where.add(FIRST_TIME)
-    chosen.narrow(where, "f")
-    columns = "".join(f", f.{name}" for name in dimensions)
+    columns = "".join(f", f.{name}" for name in DIMENSIONS)
     rows = await reader.fetch(
         f"SELECT m.stage_to, m.at, f.start_at, f.alone{columns} FROM stages m"
-        f" {first_session('m.person_id')} WHERE {where}",
+        f" {first_session('m.person_id')} WHERE {where} ORDER BY m.at, m.seq, m.person_id",
         *where.args,
     )
-    words = {STAGE_RANK[stage]: stage for stage in stages}
+    words = {STAGE_RANK[stage]: stage for stage in COUNTED}
     day = day_of(site.settings.zone, span)
     return [
         Reach(words[stage], day(at), None, ())
@@ -107,27 +99,8 @@ async def wait_cells(reader: Reader, site: Site, span: Span) -> Waits:
     return found
 
 
-def waits(found: Iterable[Reach]) -> Waits:
-    """The same from the people."""
-    by_day: dict[int, list[int]] = {}
-    for reach in found:
-        if reach.stage == LEAD and reach.after_ms is not None:
-            by_day.setdefault(reach.day, []).append(reach.after_ms)
-    return by_day
-
-
-def counted(found: Iterable[Reach]) -> Counter[tuple[str, int]]:
-    """The same from the people."""
-    return Counter((reach.stage, reach.day) for reach in found)
-
-
 def time_to_lead(found: Waits, days: Iterable[int]) -> int | None:
     """The median of how long it took the leads of these days (ms), the lower of two in the middle;
     None without any."""
     known = [after for day in days for after in found.get(day, ())]
     return median_low(known) if known else None
-
-
-def leads_by(found: Iterable[Reach], number: int) -> Counter[str]:
-    """New leads by the value that stands at `number` in their names."""
-    return Counter(reach.names[number] for reach in found if reach.stage == LEAD and reach.names)

@@ -110,6 +110,8 @@ class Changes:
     deletes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     removed: dict[str, dict[Row, None]] = field(default_factory=dict)
     rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    #: Days of which the columns are others now: what was packed of them is void.
+    unpacked: set[int] = field(default_factory=set)
     consequences: list[Event] = field(default_factory=list)
     #: Consent withdrawn where that erases: entry → visitor and moment (ms).
     withdrawn: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class Changes:
             or self.deletes
             or self.removed
             or self.rollups
+            or self.unpacked
             or self.consequences
             or self.withdrawn
             or self.walk
@@ -172,6 +175,7 @@ NO_ROLLUP = (
     "DELETE FROM rollups WHERE site_id = $1 AND gen = $2 AND name = $3 AND day = $4 AND key = $5"
     " AND value = 0"
 )
+UNPACK = "DELETE FROM packed_days WHERE site_id = $1 AND gen = $2 AND day = $3"
 
 
 WALK = (
@@ -242,6 +246,9 @@ def write(site_id: int, gen: int, changes: Changes) -> Script[None]:
         taken = [(site_id, gen, *cell) for cell, n in cells if n < 0]
         if taken:  # what is left of a page that only somebody erased has seen is its name
             yield Query(NO_ROLLUP, taken, many=True)
+    if changes.unpacked:
+        days = [(site_id, gen, day) for day in sorted(changes.unpacked)]
+        yield Query(UNPACK, days, many=True)
 
 
 def _scoped(site_id: int, gen: int, rows: Iterable[Row]) -> Sequence[Row]:

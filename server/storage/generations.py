@@ -12,6 +12,8 @@ from server.storage.derived import TABLES, Table
 
 #: Its rows hold no table of its own, but a value that may be zero.
 ROLLUPS = Table("rollups", "name day key", "value")
+#: Made from the others whenever there is time for it: nothing to compare, but to be taken away.
+PACKED_DAYS = Table("packed_days", "day", "pack")
 #: Not the same at two moments, though they mean the same.
 PASSING = {"subjects": frozenset({"score_day"})}
 
@@ -86,7 +88,7 @@ def swap(site_id: int, old: int, new: int) -> Script[bool]:
 def drop_some(site_id: int, gen: int, limit: int) -> Script[bool]:
     """Delete some rows of a generation; True while there are more. The cursor goes last: as long as
     there is one, a kill leaves something to find."""
-    for table in (*TABLES, ROLLUPS):
+    for table in (*TABLES, ROLLUPS, PACKED_DAYS):
         keys = ", ".join(table.key)
         gone = yield Query(
             f"DELETE FROM {table.name} WHERE ({keys}) IN (SELECT {keys} FROM {table.name}"

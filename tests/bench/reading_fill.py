@@ -22,6 +22,7 @@ import uvloop
 from server.cli.serving import tune
 from server.model import DAY_MS, Event, Kind
 from server.project import site_projector
+from server.reports.packing import Packing
 from server.storage import sqlite
 from tests.bench.late import World
 from tests.bench.place import NAME, now_ms
@@ -192,6 +193,9 @@ async def _fill(place: Path, parts: Iterator[list[Event]], events: int) -> None:
             if passed - told >= TELL:
                 told, rate = passed, passed / (time.monotonic() - began)
                 say(f"    {passed:,} of {events:,} or more projected, {rate:,.0f}/s")
+        packing = Packing(world.database, world.writer, lambda: [world.site], now_ms)
+        for site in [world.site]:
+            say(f"    {await packing.run(site)} days packed, as the server does every five minutes")
     finally:
         await world.close()
 

@@ -458,6 +458,16 @@ CREATE TABLE rollups (
   PRIMARY KEY (site_id, gen, name, day, key)
 ) $clustered;
 
+-- The columns of a day that is over, for filtered figures (reports/days.py). Empty: somebody is
+-- about to pack it. Whatever is written of the day takes the row away.
+CREATE TABLE packed_days (
+  site_id $int NOT NULL,
+  gen $int NOT NULL,
+  day $int NOT NULL,
+  pack $bytes NOT NULL,
+  PRIMARY KEY (site_id, gen, day)
+);
+
 -- ---------------------------------------------------------------- operational
 
 CREATE TABLE tokens (

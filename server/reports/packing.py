@@ -1,0 +1,78 @@
+"""The packing job: makes the columns of days that are over, so that a filter reads no rows.
+
+Nothing depends on it but speed. A day that changes after all (a late event, an erasure, a decision)
+loses its pack with that change, and is packed again in the next round.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from server.errors import Conflict, Overloaded
+from server.model import Site
+from server.reports.days import encoded, made_of
+from server.reports.spans import Span, today
+from server.storage import packed
+from server.storage.database import Database
+from server.storage.writer import Writer
+
+log = logging.getLogger("handraise.packing")
+START_S, EVERY_S = 20.0, 300.0
+#: Between two days: the visitors of now come first.
+REST_S, PRESSED_S = 0.01, 0.25
+#: Days back from today that still change too often: devices deliver late, and mostly by then.
+UNSETTLED = 2
+
+
+class Packing:
+    """Packs every site's days, soon after start and then every five minutes."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        sites: Callable[[], Iterable[Site]],
+        clock: Callable[[], int],
+    ) -> None:
+        self.database = database
+        self.writer = writer
+        self.sites = sites
+        self.clock = clock
+
+    async def serve(self) -> None:
+        """Until cancelled. Nothing else may stop for what fails here."""
+        await asyncio.sleep(START_S)
+        while True:
+            for site in list(self.sites()):
+                try:
+                    await self.run(site)
+                except (Overloaded, Conflict) as error:
+                    log.warning("packing of site %d waits: %s", site.site_id, error.detail)
+                except Exception:
+                    log.exception("packing of site %d has failed", site.site_id)
+            await asyncio.sleep(EVERY_S)
+
+    async def run(self, site: Site, before: int | None = None) -> int:
+        """Pack what is not packed before a day, by default all that is settled; how many days."""
+        if before is None:
+            before = today(site.settings.zone, self.clock()) - UNSETTLED
+        async with self.database.snapshot() as reader:
+            days = await packed.lacking(reader, site.site_id, site.generation, before)
+        count = 0
+        for day in days:
+            count += await self.pack(site, day)
+            await asyncio.sleep(PRESSED_S if self.writer.busy else REST_S)
+        if count:
+            log.info("site %d: %d days packed for filtered figures", site.site_id, count)
+        return count
+
+    async def pack(self, site: Site, day: int) -> bool:
+        """Pack a day; False if it was written of meanwhile, or another generation is served."""
+        scope = (site.site_id, site.generation, day)
+        await self.writer.run(lambda: packed.take_place(*scope), moves=False)
+        async with self.database.snapshot() as reader:
+            made = (await made_of(reader, site, Span(day, day))).get(day)
+        if made is None:
+            return False
+        pack = encoded(made)
+        return bool(await self.writer.run(lambda: packed.keep(*scope, pack), moves=False))

@@ -1,0 +1,59 @@
+"""Days that are over, packed for filtered figures: a row a day, while nothing of it changes.
+
+Whoever packs a day takes a place for it first, reads the tables after that, and fills the place if
+it is still there: the projector takes it away with whatever it writes of that day.
+"""
+
+from server.storage.database import Query, Reader, Script
+
+_ORDER = "UPDATE heads SET decided = decided WHERE site_id = $1"
+
+
+async def of_days(
+    reader: Reader, site_id: int, gen: int, first: int, last: int
+) -> dict[int, bytes]:
+    """The packs of a span of days, as far as there are any."""
+    rows = await reader.fetch(
+        "SELECT day, pack FROM packed_days WHERE site_id = $1 AND gen = $2 AND day >= $3"
+        " AND day <= $4 AND length(pack) > 0",
+        site_id,
+        gen,
+        first,
+        last,
+    )
+    return {day: bytes(pack) for day, pack in rows}
+
+
+async def lacking(reader: Reader, site_id: int, gen: int, before: int) -> list[int]:
+    """Days before a day on which there were visits and that are not packed, the newest first."""
+    rows = await reader.fetch(
+        "SELECT r.day FROM rollups r WHERE r.site_id = $1 AND r.gen = $2 AND r.name = 'sessions'"
+        " AND r.day < $3 AND NOT EXISTS (SELECT 1 FROM packed_days p WHERE p.site_id = $1"
+        " AND p.gen = $2 AND p.day = r.day AND length(p.pack) > 0)"
+        " GROUP BY r.day HAVING sum(r.value) > 0 ORDER BY r.day DESC",
+        site_id,
+        gen,
+        before,
+    )
+    return [row[0] for row in rows]
+
+
+def take_place(site_id: int, gen: int, day: int) -> Script[None]:
+    """A place for the pack of a day, if the generation is the one that is served."""
+    yield Query(_ORDER, (site_id,))  # whoever wrote of the day has finished, or comes after this
+    yield Query(
+        "INSERT INTO packed_days (site_id, gen, day, pack) SELECT site_id, $2, $3, $4 FROM sites"
+        " WHERE site_id = $1 AND generation = $2 ON CONFLICT (site_id, gen, day) DO NOTHING",
+        (site_id, gen, day, b""),
+    )
+
+
+def keep(site_id: int, gen: int, day: int, pack: bytes) -> Script[bool]:
+    """Fill the place; False if something of the day was written meanwhile."""
+    yield Query(_ORDER, (site_id,))
+    kept = yield Query(
+        "UPDATE packed_days SET pack = $4 WHERE site_id = $1 AND gen = $2 AND day = $3"
+        " AND length(pack) = 0 RETURNING day",
+        (site_id, gen, day, pack),
+    )
+    return bool(kept)

@@ -1,0 +1,42 @@
+"""Columns say of rows what the rows say, with few words and with many."""
+
+from collections import Counter
+from itertools import compress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.reports.columns import FEW_WORDS, Rows, chosen, mask_of, stored_rows
+
+#: Words and whether a row is chosen; some columns have more words than are held as bits.
+ROWS = st.integers(1, 3 * FEW_WORDS).flatmap(
+    lambda words: st.lists(st.tuples(st.integers(0, words), st.booleans()), max_size=300)
+)
+
+
+@given(ROWS, st.sets(st.integers(0, 3 * FEW_WORDS), max_size=5))
+def test_counts_are_those_of_the_rows(rows: list[tuple[int, bool]], asked: set[int]) -> None:
+    numbers = [number for number, _ in rows]
+    words = [f"/page-{number}" for number in numbers]
+    picked = [pick for _, pick in rows]
+    found = Rows(stored_rows({"page": words, "views": numbers}))
+    mask = mask_of(bytes(picked))
+    assert chosen(mask, found.count) == bytes(picked)
+    assert mask.bit_count() == sum(picked)
+    page, views = found.column("page"), found.column("views")
+    assert dict(page.counts(mask)) == dict(Counter(compress(words, picked)))
+    assert views.total(mask) == sum(compress(numbers, picked))
+    wanted = {f"/page-{number}" for number in asked}
+    assert page.having(wanted) == mask_of(bytes(word in wanted for word in words))
+    assert found.all == mask_of(bytes([1] * len(rows)))
+
+
+@pytest.mark.parametrize("words", [FEW_WORDS, FEW_WORDS + 1])
+def test_either_form_is_small(words: int) -> None:
+    """A bit for each word, or four bytes: whatever is less, a row of any width comes back whole."""
+    column = [f"w{number % words}" for number in range(2_000)]
+    stored = stored_rows({"word": column})
+    assert len(stored.columns["word"]) < 2_000 * 9
+    found = Rows(stored).column("word")
+    assert sum(count for _, count in found.counts(Rows(stored).all)) == 2_000
