@@ -16,6 +16,8 @@ from server.model import STAGE_RANK, STAGES
 Cell = tuple[str, int, str]  # name, day, key
 #: What sessions are counted by; each is the name of its cells and of the session's column.
 DIMENSIONS = ("source", "channel", "campaign", "landing", "country", "device", "browser", "os")
+#: Visits by landing page over all days, on day 0: which pages a group has is asked of every one.
+LANDINGS = "landings"
 _NEW = tuple(f"new_{name}" for name in DIMENSIONS)
 _LEAD = STAGE_RANK["lead"]
 
@@ -57,6 +59,7 @@ def cells_of(counted: Counted) -> dict[Cell, int]:
     found["sessions", day, str(counted.before)] = 1
     names: tuple[str, ...] = counted[_NAMES]  # type: ignore[assignment]  # its type is of fields
     found |= {(name, day, key): 1 for name, key in zip(DIMENSIONS, names, strict=True)}
+    found[LANDINGS, 0, counted.landing] = 1
     if counted.before < 0:
         found |= {(name, day, key): 1 for name, key in zip(_NEW, names, strict=True)}
     return found

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from server.errors import BadRequest
 from server.ingest.urls import groups_of
 from server.model import PageGroup, Site
-from server.project.rollups import DIMENSIONS
+from server.project.rollups import DIMENSIONS, LANDINGS
 from server.reports.paging import Where
 from server.storage.database import Reader, chunks, in_list, padded
 
@@ -122,9 +122,10 @@ async def chosen(reader: Reader, site: Site, filters: Filters) -> Chosen:
 async def _landings(reader: Reader, site: Site) -> Sequence[str]:
     """Every page a visit began on, in order."""
     rows = await reader.fetch(
-        "SELECT DISTINCT key FROM rollups WHERE site_id = $1 AND gen = $2 AND name = 'landing'"
+        "SELECT key FROM rollups WHERE site_id = $1 AND gen = $2 AND name = $3 AND day = 0"
         " AND value > 0 ORDER BY key",
         site.site_id,
         site.generation,
+        LANDINGS,
     )
     return [row[0] for row in rows]
