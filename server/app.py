@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from server.errors import Conflict, HandraiseError, Overloaded
 from server.ingest.agents import Agents
@@ -124,10 +123,10 @@ class Handraise:
         )
         #: Erasures that the database did not know at this start: those people are in it again.
         self.reburied: list[Tombstone] = []
-        self.asgi: ASGIApp = self._asgi()
+        self.asgi: Collect = self._asgi()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _asgi(self) -> ASGIApp:
+    def _asgi(self) -> Collect:
         state = self.state
         static = Path(__file__).parent / "static"
         app = Starlette(

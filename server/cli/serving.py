@@ -110,7 +110,7 @@ def guarded_server(app: Handraise, files: int) -> Quiet:
     asgi: ASGIApp = app.asgi
     if settings.trusted_proxies:
         asgi = Crowd(asgi, settings.trusted_proxies, settings.client_ip_header, most, count)
-    return http_server(asgi, Gate(limits, count))
+    return http_server(asgi, Gate(limits, count, app.asgi.full))
 
 
 def address_of(listener: socket.socket) -> str:

@@ -114,6 +114,13 @@ class Writer:
         self._wake.set()
         return await future
 
+    @property
+    def full(self) -> bool:
+        """Whether a batch of the usual size would be refused for want of room or of time."""
+        if self._queued + PRESSED_EVENTS > self.queue_events:
+            return True
+        return bool(self._appends) and self.monotonic() - self._since > QUEUE_AGE_S
+
     def admit(self, count: int = 1) -> None:
         """Whether so many events would be taken now: raises `Overloaded` if not."""
         if self._closing:

@@ -190,6 +190,14 @@ class Collect:
         self.deadlines = Deadlines(limits.BODY_SECONDS)
         self.line = Line()
 
+    def full(self) -> bytes | None:
+        """The answer to a batch for which there is no room, as it is sent; None while there is
+        some. Asked for each batch before anything is made of it (`connections.Gate`)."""
+        if not (self.line.full or self.state.writer.full):
+            return None
+        self.state.metrics.overloaded.inc()
+        return NO_ROOM
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/e":
             await self.app(scope, receive, send)
@@ -259,7 +267,22 @@ async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], bod
 
 
 async def _problem(send: Send, error: HandraiseError, status: int) -> None:
+    await _send(send, status, *_problem_parts(error, status))
+
+
+def _problem_parts(error: HandraiseError, status: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
     headers = [*CORS, PROBLEM]
     if isinstance(error, Overloaded):
         headers += [EXPOSED, (b"retry-after", str(error.retry_after).encode())]
-    await _send(send, status, headers, problem_body(status, error.code, error.detail))
+    return headers, problem_body(status, error.code, error.detail)
+
+
+def _as_sent(error: Overloaded) -> bytes:
+    """The same as bytes on the wire."""
+    headers, body = _problem_parts(error, error.status)
+    headers.append((b"content-length", str(len(body)).encode()))
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"HTTP/1.1 503 Service Unavailable\r\n" + lines + b"\r\n" + body
+
+
+NO_ROOM = _as_sent(Overloaded("too many events are waiting"))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.web.address import address_in, counted_as, is_trusted
-from server.web.problems import problem
+from server.web.problems import TURNED_AWAY, problem
 
 
 class Crowd:
@@ -38,7 +38,7 @@ class Crowd:
         if self.in_flight[address] >= self.most:
             self.cut("visitor")
             answer = problem(503, "crowded", "too many requests of this address at once: try again")
-            answer.headers["Retry-After"] = "5"
+            answer.headers.update(TURNED_AWAY)
             await answer(scope, receive, send)
             return
         self.in_flight[address] += 1

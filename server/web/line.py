@@ -11,10 +11,12 @@ from collections import deque
 
 from server.errors import Overloaded
 
-#: Some 600 events, or 20 ms.
-SLICE_BYTES = 65_536
+#: Some 300 events, or 10 ms.
+SLICE_BYTES = 32_768
 #: Some 20,000 events, as many as may wait for the writer.
 MOST_BYTES = 2_000_000
+#: A batch of ten events and more.
+USUAL_BYTES = 2_000
 
 
 class Line:
@@ -27,6 +29,11 @@ class Line:
         self._used = 0  # of this pass
         self._watching = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for a batch of the usual size."""
+        return self.length + USUAL_BYTES > self.most_bytes
 
     async def turn(self, size: int) -> None:
         """Return when a body of `size` bytes may be read. Raises `Overloaded` where the line is

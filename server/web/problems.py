@@ -11,6 +11,13 @@ from starlette.responses import Response
 from server.errors import HandraiseError, Moved, Overloaded
 
 TYPE = "application/problem+json"
+#: What whoever is turned away before the app is asked is told beside the sentence: when to come
+#: again. The widget asks from pages of other origins, and can read it only if it is let.
+TURNED_AWAY = {
+    "Retry-After": "5",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+}
 
 
 def problem_body(status: int, code: str, detail: str, **more: Any) -> bytes:
