@@ -33,7 +33,7 @@ from server.web.state import State
 
 #: At most, for proxies; the gate closes those of others sooner.
 KEEP_ALIVE_S = 75
-DOORS = 16
+DOORS = 32
 
 
 class Quiet(uvicorn.Server):

@@ -37,6 +37,8 @@ PREFLIGHT = [
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 SEEN = ("user-agent", "origin", "referer", "sec-gpc", *BY_RETURNING)
+#: A batch of some events, where its size is not said.
+USUAL_BYTES = 2_000
 #: What `POST /e` looks at; the others of a browser's many headers are not worth their decoding.
 LOOKED_AT = {name.encode(): name for name in SEEN}
 CODINGS = frozenset({b"", b"gzip", b"x-gzip", b"identity"})
@@ -190,10 +192,11 @@ class Collect:
         self.deadlines = Deadlines(limits.BODY_SECONDS)
         self.line = Line()
 
-    def full(self) -> bytes | None:
-        """The answer to a batch for which there is no room, as it is sent; None while there is
-        some. Asked for each batch before anything is made of it (`connections.Gate`)."""
-        if not (self.line.full or self.state.writer.full):
+    def full(self, size: int) -> bytes | None:
+        """The answer to a batch of `size` bytes (0: not said) for which there is no room, as it is
+        sent; None while there is some. Asked for each batch before anything is made of it
+        (`connections.Gate`)."""
+        if not self.state.writer.full and self.line.lets_in(size or USUAL_BYTES):
             return None
         self.state.metrics.overloaded.inc()
         return NO_ROOM

@@ -97,11 +97,12 @@ class Gate:
         self,
         limits: Limits,
         cut: Callable[[str], object] = str,
-        full: Callable[[], bytes | None] = lambda: None,
+        full: Callable[[int], bytes | None] = lambda _: None,
     ) -> None:
         self.limits = limits
         self.cut = cut
-        #: The whole answer to a batch that would find no room; None while there is some.
+        #: The whole answer to a batch of some bytes (0: not said) that would find no room; None
+        #: while there is some.
         self.full = full
         self.open: set[Guarded] = set()
         self.by_address: Counter[str] = Counter()
@@ -289,8 +290,12 @@ class Guarded(HttpToolsProtocol):
     def _no_room(self) -> bytes | None:
         """The answer to a batch there is no room for. Given here it costs a fifth of what it does
         behind the app, and under overload most of what comes is answered so."""
-        waiting = self.cycle is not None and not self.cycle.response_complete
-        return None if waiting or self.expect_100_continue else self.gate.full()
+        if self.expect_100_continue or (
+            self.cycle is not None and not self.cycle.response_complete
+        ):
+            return None
+        lengths = (int(value) for name, value in self.headers if name == b"content-length")
+        return self.gate.full(next(lengths, 0))
 
     def on_body(self, body: bytes) -> None:
         if self.turned_away is None:

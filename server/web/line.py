@@ -15,8 +15,6 @@ from server.errors import Overloaded
 SLICE_BYTES = 32_768
 #: Some 20,000 events, as many as may wait for the writer.
 MOST_BYTES = 2_000_000
-#: A batch of ten events and more.
-USUAL_BYTES = 2_000
 
 
 class Line:
@@ -26,14 +24,18 @@ class Line:
         self.slice_bytes = slice_bytes
         self.most_bytes = most_bytes
         self.length = 0
-        self._used = 0  # of this pass
+        self._used = self._coming = 0  # of this pass
         self._watching = False
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for a batch of the usual size."""
-        return self.length + USUAL_BYTES > self.most_bytes
+    def lets_in(self, size: int) -> bool:
+        """Whether a body of `size` bytes, of which nobody has read any, will find room. It is
+        counted on for this pass: until the next one, hundreds may ask."""
+        if self.length + self._coming + size > self.most_bytes:
+            return False
+        self._coming += size
+        self._watch()
+        return True
 
     async def turn(self, size: int) -> None:
         """Return when a body of `size` bytes may be read. Raises `Overloaded` where the line is
@@ -53,13 +55,16 @@ class Line:
 
     def _use(self, size: int) -> None:
         self._used += size
+        self._watch()
+
+    def _watch(self) -> None:
         if not self._watching:
             self._watching = True
             asyncio.get_running_loop().call_soon(self._pass)
 
     def _pass(self) -> None:
         """The next pass of the loop has begun: let in who comes first."""
-        self._used = 0
+        self._used = self._coming = 0
         self._watching = False
         while self._waiting and self._used < self.slice_bytes:
             size, turn = self._waiting.popleft()

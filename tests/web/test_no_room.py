@@ -23,7 +23,8 @@ class Counting:
         self.asked: list[str] = []
         self.room = False
 
-    def full(self) -> bytes | None:
+    def full(self, size: int) -> bytes | None:
+        assert size in {0, 4}
         return None if self.room else NO_ROOM
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
