@@ -76,6 +76,8 @@ async def test_no_trace_is_left(
 ) -> None:
     """In the database's files, its logs and the ledger; before, every word is found."""
     office, folder = zelda.office, tmp_path / "data"
+    await office.world.pack()
+    assert await office.world.packs()
     with caplog.at_level(logging.DEBUG, "handraise"):
         await office.app._flush()
         assert await table_traces(office, zelda.keys)
@@ -92,6 +94,7 @@ async def test_no_trace_is_left(
     assert receipt["reworded"] == 1
     assert receipt["tombstones"] == 6  # three browsers, two addresses, a user id
     assert await unlike(office) == {}
+    await office.world.packs()
 
 
 async def test_the_others_keep_what_is_theirs(zelda: Zelda) -> None:
@@ -146,10 +149,12 @@ async def test_figures_are_as_if_it_had_never_been(office: Office) -> None:
     before = await office.world.rows("rollups", "name, day, key, value", "value <> 0")
     await zelda._browses()
     await office.world.project()
+    await office.world.pack()
     assert before != await office.world.rows("rollups", "name, day, key, value", "value <> 0")
     rows = await office.world.rows("persons", "person_id", f"email = '{EMAIL}'")
     await erase(office, f"p{rows[0][0]}")
     assert before == await office.world.rows("rollups", "name, day, key, value")
+    await office.world.packs()
 
 
 # ---------------------------------------------------------------- what comes later
