@@ -17,6 +17,7 @@ from server.errors import HandraiseError
 from server.settings import Settings
 from server.storage.ledger import sync_folder
 from server.storage.migrate import migrate as apply_migrations
+from server.storage.sqlite_opening import CLOSED, mark, read_ends
 
 
 @click.command()
@@ -114,6 +115,7 @@ def restore(settings: Settings, file: Path) -> None:
         _sync(fresh)
         moved = _set_aside(folder)
         fresh.replace(folder.database)
+        mark(folder.database, CLOSED)
         sync_folder(folder.path)
     finally:
         folder.unlock()
@@ -140,20 +142,22 @@ def _set_aside(folder: Folder) -> Path | None:
     """Keep the present database under another name.
 
     The name stays in place until the new file takes it, so no moment is without a database; for
-    that the write-ahead log must be empty. A log that cannot be emptied moves with its file.
+    that the write-ahead log must be empty. A log that cannot be emptied moves with its file, and so
+    does one whose file is missing or damaged: SQLite would write it into the restored one.
     """
-    if not folder.database.exists():
+    there = folder.database.exists() and folder.database.stat().st_size > 0
+    if not there and not Path(f"{folder.database}-wal").exists():
         return None
-    with (
-        contextlib.suppress(sqlite3.Error),
-        contextlib.closing(sqlite3.connect(folder.database)) as connection,
-    ):
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if there:
+        with contextlib.suppress(sqlite3.Error):
+            read_ends(folder.database)  # a damaged one is kept as it is
+            with contextlib.closing(sqlite3.connect(folder.database)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     number = 1
     while (kept := folder.path / f"handraise.db.before-restore-{number}").exists():
         number += 1
     log = Path(f"{folder.database}-wal")
-    if not log.exists() or log.stat().st_size == 0:
+    if there and (not log.exists() or log.stat().st_size == 0):
         os.link(folder.database, kept)
         for suffix in ("-wal", "-shm"):
             Path(f"{folder.database}{suffix}").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """What `handraise doctor` looks at. Each check says what it found and, if wrong, what to do."""
 
+import os
 import shutil
 import sqlite3
 import stat
@@ -12,6 +13,7 @@ from server.cli import open_files
 from server.cli.client import answers, call, connected
 from server.errors import HandraiseError
 from server.settings import HELP, PREFIX, Settings
+from server.storage.sqlite_opening import cannot_open, check, locked_away
 
 
 class Check(NamedTuple):
@@ -25,6 +27,8 @@ class Check(NamedTuple):
 async def run_checks(settings: Settings) -> list[Check]:
     """All checks, in the order a person would want them."""
     folder = Folder(settings.data)
+    if not os.access(folder.path, os.R_OK | os.W_OK | os.X_OK):
+        return [_sqlite(), Check("✗", "data folder", locked_away(folder.path).detail)]
     found = [_sqlite(), _folder(folder), _room(settings, folder), _files()]
     if not settings.database:
         found.append(_file(folder))
@@ -70,6 +74,12 @@ def _files() -> Check:
 
 def _file(folder: Folder) -> Check:
     """The full check: every page and index of the file."""
+    try:
+        check(folder.database)
+    except HandraiseError as error:
+        return Check("✗", "database", error.detail)
+    except sqlite3.Error as error:
+        return Check("✗", "database", cannot_open(folder.database, error).detail)
     if not folder.database.exists():
         return Check("!", "database", "none yet; handraise serve makes it")
     try:
@@ -79,9 +89,9 @@ def _file(folder: Folder) -> Check:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return Check("✗", "database", f"cannot be read: {error}; restore a backup")
+        return Check("✗", "database", f"cannot be read: {error}; `handraise restore FILE`")
     if verdict != "ok":
-        return Check("✗", "database", f"damaged: {verdict}; restore a backup")
+        return Check("✗", "database", f"damaged: {verdict}; `handraise restore FILE`")
     size = folder.database.stat().st_size / 1e6
     return Check("✓", "database", f"sound, {size:.1f} MB")
 

@@ -27,7 +27,8 @@ from server.errors import HandraiseError
 from server.ingest.emails import company_domain, domain_class, normalise_email, normalise_phone
 from server.ingest.referrers import source_of
 from server.settings import Settings
-from server.web.connections import READ_BYTES, Gate, Limits
+from server.web.allowances import Limits
+from server.web.connections import READ_BYTES, Gate
 from server.web.crowd import Crowd
 from server.web.state import State
 

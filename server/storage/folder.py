@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +25,8 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _written(self.path):
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock: IO[str] | None = None
 
     @property
@@ -42,8 +43,11 @@ class Folder:
         return Ledger(self.path / "erasures.jsonl")
 
     def lock(self) -> None:
-        """Raises `FolderInUse` if another process holds the folder."""
-        handle = (self.path / "handraise.lock").open("w")
+        """Raises `FolderInUse` if another process holds the folder, `HandraiseError` if it may not
+        be written."""
+        path = self.path / "handraise.lock"
+        with _written(path):
+            handle = path.open("w")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -61,11 +65,12 @@ class Folder:
     def secret(self) -> str:
         """The secret in the folder, made at first start with mode 0600."""
         path = self.path / "secret"
-        with contextlib.suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-        return path.read_text("utf-8").strip()
+        with _written(path):
+            with contextlib.suppress(FileExistsError):
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(handle, "w") as file:
+                    file.write(secrets.token_urlsafe(32) + "\n")
+            return path.read_text("utf-8").strip()
 
     def erasure_key(self, given: str, *, needed: bool) -> bytes:
         """The key of the tombstones: the setting, else the folder's, made at first start.
@@ -77,14 +82,16 @@ class Folder:
             return read_key(given, "HANDRAISE_ERASURE_KEY")
         path = self.path / "erasure.key"
         if path.exists():
-            return read_key(path.read_text("utf-8", "replace"), str(path))
+            with _written(path):
+                return read_key(path.read_text("utf-8", "replace"), str(path))
         if needed:
             raise HandraiseError(
                 f"people were erased here and {path} is missing: put it back from a copy of the"
                 " data folder, or set HANDRAISE_ERASURE_KEY to what it held",
                 code="erasure_key",
             )
-        return make_key(path)
+        with _written(path):
+            return make_key(path)
 
     def room(self, floor_mb: int) -> Callable[[], bool]:
         """Whether the disk is above its floor, asked of the system once a second at most.
@@ -101,6 +108,20 @@ class Folder:
             return enough
 
         return has_room
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Raises `HandraiseError` with the way out where a file of the folder refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise HandraiseError(
+            f"{path} cannot be read and written by this user ({error.strerror}): give the data"
+            f" folder to it (chown -R {os.geteuid()}), see that the disk has room and takes"
+            " writes, or name another folder with --data",
+            code="folder",
+        ) from error
 
 
 def free_bytes(path: Path) -> int:

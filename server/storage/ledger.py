@@ -53,9 +53,15 @@ class Ledger:
         """
         if not self.path.exists():
             return []
-        with self._lock, _opened(self.path) as handle:
-            _cut_torn_end(handle, self.path)
-            lines = self.path.read_bytes().split(b"\n")
+        try:
+            with self._lock, _opened(self.path) as handle:
+                _cut_torn_end(handle, self.path)
+                lines = self.path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise DamagedLedger(
+                f"{self.path} cannot be read and written by this user ({error.strerror}): give the"
+                f" data folder to it (chown -R {os.geteuid()})"
+            ) from error
         return [self._tombstone(number, line) for number, line in enumerate(lines, 1) if line]
 
     def _tombstone(self, number: int, line: bytes) -> Tombstone:

@@ -19,7 +19,8 @@ import aiosqlite
 
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
-from server.storage.sqlite_faults import is_busy, is_fault, numbered
+from server.storage.sqlite_faults import is_busy, is_fault, numbered, told
+from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
 
 PAGE_CACHE_KB = 16_000
@@ -60,6 +61,7 @@ class SqliteWriter:
 
     def __init__(self, path: Path, synchronous: str) -> None:
         adapt_nothing()
+        check(path)
         self.path, self.wal = path, Path(f"{path}-wal")
         self.pages: Pages | None = None
         self.connection = sqlite3.connect(
@@ -77,6 +79,7 @@ class SqliteWriter:
             "busy_timeout=0",  # `_begin` waits elsewhere
         ):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
+        mark(path, OPEN)
         self._stuck = False  # the log could not be written back: first that, then events again
         self._bound_at = 0.0  # not before may a turn wait for readers
         self._bound_again_s = BOUND_AGAIN_S
@@ -115,7 +118,7 @@ class SqliteWriter:
     def _undone(self, error: sqlite3.Error) -> Overloaded:
         with suppress(sqlite3.Error):
             self.connection.execute("ROLLBACK")
-        return Overloaded(f"the database cannot be written: {error}")
+        return Overloaded(told(error, "written"))
 
     def _begin(self) -> Steps:
         """Take the write lock; another process may hold it for a moment."""
@@ -226,6 +229,7 @@ class SqliteWriter:
         with suppress(sqlite3.Error):
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.connection.close()
+        mark(self.path, CLOSED)
         if self.pages is not None:
             self.pages.close()
 
@@ -256,11 +260,11 @@ class SqliteReader:
         self.deadline = time.monotonic() + self.limit_s
         try:
             return list(await self.connection.execute_fetchall(numbered(sql), args))  # type: ignore[arg-type]
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "interrupted" in str(error):
                 raise Overloaded(f"a query took longer than {self.limit_s:g} s") from error
             if is_fault(error):
-                raise Overloaded(f"the database cannot be read: {error}") from error
+                raise Overloaded(told(error, "read")) from error
             raise
         except asyncio.CancelledError:
             self.deadline = 0.0  # ends the query under way
@@ -302,10 +306,8 @@ class SqliteDatabase:
             self._writer = await loop.run_in_executor(
                 self._thread, SqliteWriter, self.path, self.synchronous
             )
-        except sqlite3.DatabaseError as error:
-            raise DataError(
-                f"{self.path} is damaged or no database ({error}): handraise restore FILE"
-            ) from error
+        except sqlite3.Error as error:
+            raise cannot_open(self.path, error) from error
         for _ in range(self._reader_count):
             connection = await aiosqlite.connect(
                 f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None

@@ -12,10 +12,14 @@ STORAGE_FAULTS = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }
+#: Where the file itself is.
+DAMAGES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+ACCESS = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
 @lru_cache(maxsize=1024)
@@ -24,11 +28,28 @@ def numbered(sql: str) -> str:
     return re.sub(r"\$(\d+)", r"?\1", sql)
 
 
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether somebody else holds a lock."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def is_access(error: sqlite3.Error) -> bool:
+    """Whether a file may not be opened or written."""
+    return _code(error) in ACCESS
 
 
 def is_fault(error: sqlite3.Error) -> bool:
     """Whether the disk or another process is at fault, not the statement."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in STORAGE_FAULTS
+    return _code(error) in STORAGE_FAULTS
+
+
+def told(error: sqlite3.Error, done: str) -> str:
+    """A sentence for whoever wanted the database `done`, such as "read"."""
+    what = f"the database cannot be {done}: {error}"
+    if _code(error) not in DAMAGES:
+        return what
+    return f"{what}. Stop the server, then `handraise restore FILE` puts a backup in its place"

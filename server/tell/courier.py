@@ -27,7 +27,7 @@ from server.storage.destinations import Destination
 from server.storage.writer import Writer
 from server.tell import changes
 from server.tell.news import Sources, Telling, telling
-from server.tell.outcomes import DROPPED, WAITING, Outcome, after
+from server.tell.outcomes import DROPPED, WAITING, Outcome, after, is_due
 from server.tell.payload import message_id
 from server.tell.post import Post
 from server.tell.wants import Consequence, read_consequence, wanted
@@ -172,7 +172,7 @@ class Courier:
             found = await deliveries.due(reader, *self.destination.scope, LANES)
             self.waiting = await deliveries.waiting(reader, *self.destination.scope)
         now = self.post.clock()
-        due = [one for one in found if one.next_at <= now]
+        due = [one for one in found if is_due(one.next_at, _tried_at(one), now)]
         if due:
             done = await asyncio.gather(*map(self._again, due), return_exceptions=True)
             for error in done:
@@ -267,6 +267,11 @@ class Courier:
                 return bool(await self.writer.run(maker, moves=False))
             except Overloaded:
                 await asyncio.sleep(RETRY_S)
+
+
+def _tried_at(known: Delivery) -> int:
+    """When it was tried last (ms); 0 where it never was."""
+    return known.tries[-1].at if known.tries else 0
 
 
 def _readable(row: Row) -> Consequence | None:

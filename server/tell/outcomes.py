@@ -56,6 +56,15 @@ def after(outcome: Outcome, attempts: int, now: int, chance: float) -> Next:
     return Next(WAITING, now + wait)
 
 
+def is_due(next_at: int, tried_at: int, now: int) -> bool:
+    """Whether an attempt is due that was to follow the one of `tried_at` (0: none). All in ms.
+
+    An attempt that was made later than now was made before somebody put the clock back: nobody
+    knows how long ago, so it counts as long enough.
+    """
+    return next_at <= now or tried_at > now
+
+
 def read_retry_after(text: str, now: int) -> int | None:
     """Seconds of a Retry-After header, which is a number or a date; None if it is neither."""
     text = text.strip()

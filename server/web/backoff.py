@@ -43,5 +43,8 @@ class Backoff:
         tries, last = self._tries.get(key, (0, 0))
         if tries < FREE or now - last >= DAY_MS:
             return now
+        if last > now:  # the clock was put back: the wait begins now, and does not begin again
+            last = now
+            self._tries[key] = (tries, now)
         wait = min(FIRST_MS << min(tries - FREE, 20), MOST_MS)
         return max(last + wait, now)

@@ -14,6 +14,8 @@ import click
 from tests.faults import (
     again,
     backups,
+    clocks,
+    damaged,
     disk,
     exact,
     full,
@@ -26,9 +28,13 @@ from tests.faults import (
     postgres,
     power,
     readers,
+    receivers,
     roles,
     slow,
+    starved,
     threats,
+    unwritable,
+    versions,
 )
 from tests.faults.row import CannotRun, Fault, Outcome
 
@@ -38,18 +44,24 @@ MODULES = (
     power,
     disk,
     full,
+    unwritable,
     locks,
+    damaged,
+    versions,
     slow,
     again,
     readers,
     threats,
     lives,
     roles,
+    receivers,
     migrations,
     backups,
     postgres,
     overload,
     outage,
+    clocks,
+    starved,
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for module in MODULES for fault in module.FAULTS)
 HEAD = f"{'':<5}{'fault':<46}{'survived':>11}{'acknowledged':>14}{'lost':>6}{'twice':>6}  control"

@@ -8,7 +8,7 @@ from functools import partial
 
 from server.__main__ import main
 from server.cli import serving
-from server.web.connections import Limits
+from server.web.allowances import Limits
 
 if __name__ == "__main__":
     vars(serving)["Limits"] = partial(Limits, exempt_loopback=False)

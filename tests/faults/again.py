@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import kill
+from tests.faults.asking import ANSWER_S, ask
 from tests.faults.kill import Server, body_of
-from tests.faults.load import AGAIN_S, ANSWER_S, Met, ask, end, fresh
+from tests.faults.load import AGAIN_S, Met, end, fresh
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 from tests.faults.weak import MODULE
 
@@ -131,7 +133,7 @@ def first_kept(database: Path) -> bool:
 def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
     """Events sent again and again over `times` kills as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = Server("server", data)
     if weakness:
         server = Server(MODULE, data, FAULTS_WEAKNESS=weakness)
@@ -139,7 +141,7 @@ def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
             connection.execute("DROP INDEX entries_event")
         connection.close()
     mail = asyncio.run(lives(server, key, times))
-    left = kill.look(data / "handraise.db", mail.met)
+    left = look(data / "handraise.db", mail.met.acknowledged)
     wrong = list(dict.fromkeys(mail.wrong))[:3]
     if not first_kept(data / "handraise.db"):
         wrong.append("a later version of an event was stored")

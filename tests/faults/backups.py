@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.faults.asking import get
+from tests.faults.kill import key_of
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
-from tests.faults.under_load import Book, Program, get, key_of, load, look
+from tests.faults.under_load import Book, Program, load
 
 QUIET_S = 1.0  # load alone, measured before each backup
 EVENTS_BEFORE = 5_000

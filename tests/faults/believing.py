@@ -9,7 +9,7 @@ from functools import partial
 from server.__main__ import main
 from server.cli import serving
 from server.web import crowd
-from server.web.connections import Limits
+from server.web.allowances import Limits
 
 
 def _first(

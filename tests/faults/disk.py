@@ -21,6 +21,7 @@ from tests.faults.load import (
     ready,
     visitors,
 )
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 from tests.faults.traced import injected
 from tests.faults.weak import MODULE
@@ -90,7 +91,7 @@ async def lives(server: Server, key: str, calls: list[str], path: Path | None) -
 
 def row(server: Server, met: Met, found: Found, tried: int) -> Outcome:
     """What is left in the file after the last life."""
-    left = kill.look(server.data / "handraise.db", met)
+    left = look(server.data / "handraise.db", met.acknowledged)
     if left.gaps or left.sound != "ok":
         found.wrong.append(f"gaps {left.gaps}, file {left.sound}")
         found.sound = 0
@@ -109,7 +110,7 @@ def outcome(
 ) -> Outcome:
     """Calls that fail `times` times in turn as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = Server(MODULE, data, FAULTS_WEAKNESS=weakness) if weakness else Server("server", data)
     made = [calls[number % len(calls)] for number in range(times)]
     met, found = asyncio.run(lives(server, key, made, data / name if name else None))

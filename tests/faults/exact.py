@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.faults import kill
 from tests.faults.kill import Server
 from tests.faults.load import Met, acknowledged, end, fresh, visitors
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 from tests.faults.traced import Traced
 
@@ -130,9 +131,9 @@ async def lives(module: str, data: Path, key: str, times: int) -> Lives:
 def outcome(module: str, folder: Path, times: int) -> Outcome:
     """Kills at `times` points of a life as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     found = asyncio.run(lives(module, data, key, times))
-    left = kill.look(data / "handraise.db", found.met)
+    left = look(data / "handraise.db", found.met.acknowledged)
     whole = not left.lost + left.doubled + left.gaps and left.sound == "ok" and not found.broken
     told = ", ".join(f"{count} {call}" for call, count in found.reached.most_common())
     tried = found.reached.total()

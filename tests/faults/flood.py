@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from server.ingest.payload import write_id
 from tests.bench.load import Connection, quantile
-from tests.faults.kill import AGENT
+from tests.faults.asking import AGENT
 
 BATCH = 50
 START_MS = 1_790_000_000_000

@@ -14,19 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.faults import kill, mounts
+from tests.faults.asking import once
 from tests.faults.disk import AFTER, BEFORE, EVENTS, REFUSED, Found, row
 from tests.faults.kill import Server
-from tests.faults.load import (
-    Met,
-    acknowledged,
-    answered,
-    end,
-    fresh,
-    health,
-    once,
-    ready,
-    visitors,
-)
+from tests.faults.load import Met, acknowledged, answered, end, fresh, health, ready, visitors
 from tests.faults.row import Fault, Outcome
 from tests.faults.weak import MODULE
 
@@ -94,7 +85,7 @@ def fills(folder: Path, times: int, floor_mb: str, left_mb: int, weakness: str) 
     at = folder / "small"
     mounts.memory(at, DISK_MB)
     data = at / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     settings = {"HANDRAISE_DISK_FLOOR_MB": floor_mb}
     if weakness:
         settings["FAULTS_WEAKNESS"] = weakness

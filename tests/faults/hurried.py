@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from server.__main__ import main
 from server.cli import serving
-from server.web.connections import Limits
+from server.web.allowances import Limits
 
 SHORT = Limits(head_s=1, request_s=2, idle_s=0.5, write_s=2, exempt_loopback=False)
 

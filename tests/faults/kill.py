@@ -9,22 +9,20 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.ingest.payload import write_id
+from tests.faults.asking import read_reply, request_of
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 
 READY_S = 60  # on a machine that does much else
 LIFE_S = 60
-AGENT = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/142.0.0.0 Safari/537.36"
-)
 CLIENTS, BATCH = 16, 10
 
 
@@ -41,15 +39,17 @@ class Ledger:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def site_key(data: Path) -> str:
-    """A site in a fresh folder."""
-    out = subprocess.run(
-        [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"],
+def key_of(data: Path, environment: Mapping[str, str] | None = None) -> str:
+    """A site in a fresh folder or, by the environment, in another database."""
+    command = [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"]
+    done = subprocess.run(
+        command,
         check=True,
         capture_output=True,
         text=True,
-    ).stdout
-    return str(json.loads(out)["key"])
+        env={**os.environ, **(environment or {})},
+    )
+    return str(json.loads(done.stdout)["key"])
 
 
 class Server:
@@ -118,24 +118,13 @@ async def client(port: int, key: str, ledger: Ledger) -> None:
     try:
         while ledger.todo:
             ids = [ledger.todo.popleft() for _ in range(min(BATCH, len(ledger.todo)))]
-            body = body_of(key, ids)
-            head = (
-                f"POST /e HTTP/1.1\r\nHost: t\r\nUser-Agent: {AGENT}\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n"
-            )
-            writer.write(head.encode() + body)
+            writer.write(request_of("/e", body_of(key, ids)))
             ledger.sent += len(ids)
             ledger.in_flight += len(ids)
-            status = await reader.readline()
-            if not status:
-                raise ConnectionError
-            length = 0
-            while (line := await reader.readline()) not in {b"\r\n", b""}:
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            answer = json.loads(await reader.readexactly(length))
+            reply = await read_reply(reader)
+            answer = json.loads(reply.body)
             ledger.in_flight -= len(ids)
-            assert status.split()[1] == b"202", answer
+            assert reply.status == 202, answer
             assert answer["accepted"] + answer["duplicates"] == len(ids)
             ledger.acknowledged.update(ids)
             ids = []
@@ -174,43 +163,11 @@ async def run(module: str, data: Path, key: str, events: int, kills: int, seed: 
     return ledger
 
 
-@dataclass
-class Remains:
-    """What the database holds after the kills."""
-
-    lost: int
-    doubled: int
-    stored: int
-    gaps: int
-    sound: str
-
-
-def look(database: Path, ledger: Ledger) -> Remains:
-    """Compare the file with the ledger."""
-    connection = sqlite3.connect(database)
-    try:
-        ids = [row[0] for row in connection.execute("SELECT event_id FROM entries WHERE kind = 1")]
-        first, last, count = connection.execute(
-            "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0), count(*) FROM entries"
-        ).fetchone()
-        sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    finally:
-        connection.close()
-    stored = set(ids)
-    return Remains(
-        lost=len(ledger.acknowledged - stored),
-        doubled=len(ids) - len(stored),
-        stored=len(stored),
-        gaps=last - first + 1 - count,
-        sound=sound,
-    )
-
-
 def outcome(module: str, data: Path, events: int, kills: int) -> Outcome:
     """`kills` lives of a server under load, each ended by kill -9, as one row of the table."""
-    key = site_key(data)
+    key = key_of(data)
     ledger = asyncio.run(run(module, data, key, events, kills, seed=11))
-    left = look(data / "handraise.db", ledger)
+    left = look(data / "handraise.db", ledger.acknowledged)
     whole = not left.lost + left.doubled + left.gaps and left.sound == "ok"
     busy = sum(1 for count in ledger.kills_in_flight if count)
     return Outcome(

@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.faults.kill import key_of
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
-from tests.faults.under_load import Book, Program, key_of, load, look
+from tests.faults.under_load import Book, Program, load
 
 DRAIN_S = 10.0
 #: What comes after the drain: the last commit, the checkpoint, the interpreter's own end.

@@ -8,12 +8,11 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from tests.faults.kill import AGENT, Ledger, Server, body_of
+from tests.faults.asking import ANSWER_S, ask, once
+from tests.faults.kill import Ledger, Server, body_of
 
 AGAIN_S = 0.05
-ANSWER_S = 30
 START_MS = 1_790_000_000_000
 
 
@@ -44,51 +43,6 @@ def fresh(count: int) -> Met:
     met = Met(deque())
     met.more(count)
     return met
-
-
-class Reply(NamedTuple):
-    """An answer: its status, its headers by lower-case name, its body."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-async def ask(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    path: str,
-    body: bytes | None = None,
-    **headers: str,
-) -> Reply:
-    """One request on an open connection. Raises `ConnectionError` if there is no answer."""
-    given = {"Host": "127.0.0.1", "User-Agent": AGENT, **headers}
-    if body is not None:
-        given["Content-Length"] = str(len(body))
-    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items())
-    method = "GET" if body is None else "POST"
-    writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + (body or b""))
-    status = await reader.readline()
-    if not status:
-        raise ConnectionError("no answer")
-    found: dict[str, str] = {}
-    while (line := await reader.readline()) not in {b"\r\n", b""}:
-        name, _, value = line.decode("latin-1").partition(":")
-        if name.lower() == "set-cookie":  # several, in the shape they are sent back in
-            value = "; ".join([*filter(None, [found.get("set-cookie")]), value.split(";")[0]])
-        found[name.lower()] = value.strip()
-    content = await reader.readexactly(int(found.get("content-length", 0)))
-    return Reply(int(status.split()[1]), found, content)
-
-
-async def once(port: int, path: str, body: bytes | None = None, **headers: str) -> Reply:
-    """One request on a connection of its own."""
-    async with asyncio.timeout(ANSWER_S):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            return await ask(reader, writer, path, body, **headers)
-        finally:
-            writer.close()
 
 
 async def visitor(port: int, key: str, met: Met, batch: int, over: asyncio.Event) -> None:

@@ -81,7 +81,7 @@ async def life(server: Server, key: str, holds: list[float]) -> tuple[Met, Found
 def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
     """A short and a long lock in turn as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = Server(MODULE, data, FAULTS_WEAKNESS=weakness) if weakness else Server("server", data)
     holds = [(SHORT_S, LONG_S)[number % 2] for number in range(times)]
     met, found = asyncio.run(life(server, key, holds))

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.flood import BATCH, ids_of
+from tests.faults.kill import key_of
+from tests.faults.remains import look
 from tests.faults.row import CannotRun, Fault, Outcome
-from tests.faults.under_load import Book, Program, key_of, load, look
+from tests.faults.under_load import Book, Program, load
 
 TIMES = (1, 2, 5, 10)
 SECONDS = 4.0

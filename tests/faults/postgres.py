@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.engines import MIGRATED, CannotStart, Cluster, cluster
+from tests.faults.asking import get
+from tests.faults.kill import key_of
+from tests.faults.remains import compare
 from tests.faults.row import CannotRun, Fault, Outcome
-from tests.faults.under_load import AGAIN_S, Book, Program, compare, get, key_of, load
+from tests.faults.under_load import AGAIN_S, Book, Program, load
 from tests.storage.proxy import Proxy, proxied
 
 BACK_S = 5.0

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.faults import kill, mounts
 from tests.faults.kill import Server
 from tests.faults.load import Met, acknowledged, end, fresh, visitors
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 from tests.faults.weak import MODULE
 
@@ -45,7 +46,7 @@ def cuts(folder: Path, times: int, weakness: str) -> Outcome:
     mounts.image(disk, IMAGE_MB)
     mounts.attach(disk, at)
     data = at / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     os.sync()
     met = fresh(EVENTS)
     settings = {"HANDRAISE_DISK_FLOOR_MB": "0"}  # the image is smaller than the usual floor
@@ -57,7 +58,7 @@ def cuts(folder: Path, times: int, weakness: str) -> Outcome:
         mounts.detach(at)
         disk, copy = copy, disk
         mounts.attach(disk, at)
-    left = kill.look(data / "handraise.db", met)
+    left = look(data / "handraise.db", met.acknowledged)
     whole = not left.lost + left.doubled + left.gaps and left.sound == "ok"
     note = f"gaps {left.gaps}; file {left.sound}"
     acks = len(met.acknowledged)

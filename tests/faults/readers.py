@@ -93,7 +93,7 @@ async def life(server: Server, key: str, times: int) -> tuple[Met, Found, list[i
 def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
     """Long readers as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = Server(MODULE, data, FAULTS_WEAKNESS=weakness) if weakness else Server("server", data)
     met, found, curve = asyncio.run(life(server, key, times))
     steps = curve[:: max(1, len(curve) // 12)]

@@ -6,8 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.asking import get
+from tests.faults.kill import key_of
+from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
-from tests.faults.under_load import Book, Program, get, key_of, load, look
+from tests.faults.under_load import Book, Program, load
 
 MODULE = "tests.faults.dying"
 TASKS = (

@@ -10,9 +10,10 @@ import re
 from pathlib import Path
 
 from tests.faults import kill
+from tests.faults.asking import once
 from tests.faults.disk import EVENTS, Found, row
 from tests.faults.kill import Server, body_of
-from tests.faults.load import Met, acknowledged, end, fresh, once, ready, visitors
+from tests.faults.load import Met, acknowledged, end, fresh, ready, visitors
 from tests.faults.row import Fault, Outcome
 from tests.faults.traced import injected
 from tests.faults.weak import MODULE
@@ -113,7 +114,7 @@ async def life(server: Server, key: str, calls: list[str]) -> tuple[Met, Found]:
 def outcome(folder: Path, calls: list[str], weakness: str = "") -> Outcome:
     """A slow and a stalling disk in turn as one row of the table."""
     data = folder / "data"
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = Server(MODULE, data, FAULTS_WEAKNESS=weakness) if weakness else Server("server", data)
     met, found = asyncio.run(life(server, key, calls))
     return row(server, met, found, len(calls))

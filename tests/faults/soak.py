@@ -20,9 +20,11 @@ import click
 
 from tests.bench.load import quantile
 from tests.bench.place import used_bytes
+from tests.faults.asking import get
 from tests.faults.backups import backup
-from tests.faults.kill import Remains
-from tests.faults.under_load import BATCH, SENDERS, Book, Program, get, key_of, load, look
+from tests.faults.kill import key_of
+from tests.faults.remains import Remains, look
+from tests.faults.under_load import BATCH, SENDERS, Book, Program, load
 
 SHARE = 0.3
 SAMPLES = 120

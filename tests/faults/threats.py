@@ -2,6 +2,7 @@
 
 from tests.faults import (
     threats_bodies,
+    threats_flood,
     threats_forwarded,
     threats_http,
     threats_paths,
@@ -13,6 +14,7 @@ from tests.faults import (
 from tests.faults.row import Fault
 
 MODULES = (
+    threats_flood,
     threats_bodies,
     threats_slow,
     threats_http,

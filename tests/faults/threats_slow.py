@@ -23,8 +23,9 @@ from msgspec.structs import replace
 
 from server.cli.open_files import raise_limit
 from server.ingest.limits import BODY_BYTES
-from server.web.connections import Limits
+from server.web.allowances import Limits
 from tests.faults import kill
+from tests.faults.asking import ask
 from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.wire import held, memory
 
@@ -176,13 +177,9 @@ async def visit(port: int, key: str, seconds: float) -> list[float]:
     now = time.time_ns() // 1_000_000
     while time.monotonic() < end:
         body = kill.body_of(key, [now.to_bytes(6, "big") + rng.randbytes(10)])
-        head = f"POST /e HTTP/1.1\r\nHost: t\r\nUser-Agent: {kill.AGENT}\r\n"
         began = time.perf_counter()
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        status = await reader.readuntil(b"\r\n\r\n")
-        assert status.startswith(b"HTTP/1.1 202"), status
-        length = int(status.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await reader.readexactly(length)
+        reply = await ask(reader, writer, "/e", body)
+        assert reply.status == 202, reply
         times.append((time.perf_counter() - began) * 1_000)
     writer.close()
     return times
@@ -193,7 +190,7 @@ async def run(module: str, data: Path, count: int, limits: Limits, seconds: floa
     files = raise_limit()
     if files < count + 200:
         raise CannotRun(f"ulimit -n allows {files} open files, {count + 200} are needed")
-    key = kill.site_key(data)
+    key = kill.key_of(data)
     server = kill.Server(module, data)
     await server.start()
     try:

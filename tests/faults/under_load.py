@@ -9,7 +9,6 @@ import json
 import os
 import random
 import resource
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,14 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.engines import _end_with_parent
-from tests.faults.kill import AGENT, Remains, Server, body_of
+from tests.faults.asking import read_reply, request_of
+from tests.faults.kill import Server, body_of
 
 START_MS = 1_790_000_000_000
 SENDERS, BATCH = 8, 10
 AGAIN_S = 0.05  # a sender rests so long before it tries again
 PATIENCE_S = 60.0
 START_S = 60.0  # on a machine that does much else
-TOP_DOWN = "SELECT event_id FROM entries WHERE kind = 1"
 
 
 @dataclass
@@ -94,8 +93,11 @@ class Book:
 class Program(Server):
     """One life of a program on a data folder, with arguments and an environment of its own.
 
-    `data_bytes` limits what it may allocate (RLIMIT_DATA); `log` collects what it says.
+    `data_bytes` limits what it may allocate (RLIMIT_DATA); `log` collects what it says; `under` is
+    a program that runs it.
     """
+
+    python = (sys.executable, "-u")
 
     def __init__(
         self,
@@ -106,9 +108,11 @@ class Program(Server):
         environment: Mapping[str, str] | None = None,
         data_bytes: int = 0,
         log: Path | None = None,
+        under: tuple[str, ...] = (),
     ) -> None:
         super().__init__(module, data)
         self.before = before
+        self.under = under
         self.environment = {**os.environ, **(environment or {})}
         self.data_bytes = data_bytes
         self.log = log
@@ -120,7 +124,7 @@ class Program(Server):
 
     async def start(self) -> None:
         """Start it and wait until it says where it serves."""
-        command = [sys.executable, "-u", "-m", self.module, *self.before]
+        command = [*self.under, *self.python, "-m", self.module, *self.before]
         command += ["serve", "--port", "0", "--data", str(self.data)]
         said = self.log.open("ab") if self.log else subprocess.DEVNULL
         self.process = await asyncio.create_subprocess_exec(
@@ -157,38 +161,6 @@ class Program(Server):
         return self.process.returncode
 
 
-def key_of(data: Path, environment: Mapping[str, str] | None = None) -> str:
-    """A site in a fresh folder or, by the environment, in another database."""
-    command = [sys.executable, "-m", "server", "--data", str(data), "site", "add", "Acme", "--json"]
-    done = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
-    return str(json.loads(done.stdout)["key"])
-
-
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body. Raises `ConnectionError` where there is no answer."""
-    status = await reader.readline()
-    if not status.endswith(b"\n"):
-        raise ConnectionError("no answer")
-    head: dict[str, str] = {}
-    while (line := await reader.readline()) not in {b"\r\n", b""}:
-        name, _, value = line.decode("latin-1").partition(":")
-        head[name.lower()] = value.strip()
-    body = await reader.readexactly(int(head.get("content-length", "0")))
-    return int(status.split()[1]), head, body
-
-
-def request_of(key: str, ids: list[bytes]) -> bytes:
-    body = body_of(key, ids)
-    head = f"POST /e HTTP/1.1\r\nHost: t\r\nUser-Agent: {AGENT}\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
-
-
 async def sender(
     book: Book, key: str, port: Callable[[], int], over: asyncio.Event, batch: int, pause_s: float
 ) -> None:
@@ -205,8 +177,8 @@ async def sender(
                 ids = book.take(batch)
                 began = time.monotonic()
                 book.in_flight += 1
-                writer.write(request_of(key, ids))
-                status, head, body = await answer_of(reader)
+                writer.write(request_of("/e", body_of(key, ids)))
+                status, head, body = await read_reply(reader)
                 book.in_flight -= 1
                 book.note(status, ids, time.monotonic() - began, head)
                 if status == 202:
@@ -246,40 +218,3 @@ async def load(
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def compare(ids: list[bytes], acknowledged: set[bytes]) -> tuple[int, int]:
-    """How many acknowledged events are not stored, and how many ids are stored more than once."""
-    stored = set(ids)
-    return len(acknowledged - stored), len(ids) - len(stored)
-
-
-def look(database: Path, acknowledged: set[bytes]) -> Remains:
-    """Compare a file with the book."""
-    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        ids = [row[0] for row in connection.execute(TOP_DOWN)]
-        first, last, count = connection.execute(
-            "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0), count(*) FROM entries"
-        ).fetchone()
-        sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    finally:
-        connection.close()
-    lost, doubled = compare(ids, acknowledged)
-    return Remains(lost, doubled, len(set(ids)), last - first + 1 - count, sound)
-
-
-async def get(port: int, path: str, patience_s: float = 2.0, token: str = "") -> int:
-    """The status of a GET; 0 if nobody answers in time."""
-    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-    try:
-        async with asyncio.timeout(patience_s):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                request = f"GET {path} HTTP/1.1\r\nHost: t\r\n{bearer}Connection: close\r\n\r\n"
-                writer.write(request.encode())
-                return (await answer_of(reader))[0]
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError):
-        return 0

@@ -4,15 +4,24 @@ Run as `FAULTS_WEAKNESS=deaf python -m tests.faults.weak serve …`.
 """
 
 import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from server.__main__ import main
+from server.cli import open_files
 from server.errors import Overloaded
+from server.ingest import payload
 from server.model import Event
 from server.storage import entries, sqlite, writer
+from server.storage.folder import Folder
 from server.storage.sqlite import SqliteDatabase, SqliteWriter
 from server.storage.writer import Writer
+from server.web import collect
 
 #: What a server is given that breaks one promise: `Server(MODULE, data, FAULTS_WEAKNESS=…)`.
 MODULE = "tests.faults.weak"
@@ -74,6 +83,73 @@ def _unbounded() -> None:
     sqlite.WAL_CEILING_BYTES = 1 << 50
 
 
+def _fresh() -> None:
+    """Makes a new database wherever there is none, whatever was there before."""
+    vars(sqlite)["check"] = Path.is_file
+
+
+def _elsewhere() -> None:
+    """Works in a copy of its folder where that may not be written."""
+    made = Folder.__init__
+
+    def init(self: Folder, path: str) -> None:
+        if not os.access(path, os.W_OK):
+            copy = tempfile.mkdtemp(dir=os.path.dirname(path))
+            no_socket = shutil.ignore_patterns("*.sock")
+            path = shutil.copytree(path, copy, ignore=no_socket, dirs_exist_ok=True)
+            os.chmod(path, 0o700)
+        made(self, path)
+
+    Folder.__init__ = init  # type: ignore[method-assign]
+
+
+def _unlocked() -> None:
+    """Leaves its folder to whoever else comes."""
+    Folder.lock = Folder.unlock  # type: ignore[method-assign]
+
+
+def _spendthrift() -> None:
+    """Takes every connection, however few files may be open."""
+    open_files.connections_for = max  # type: ignore[assignment]
+
+
+def _spooling() -> None:
+    """Puts each body into a temporary file first."""
+    tempfile.tempdir = "/tmp"  # noqa: S108 - what it finds by itself may be another
+    decode = payload.decode
+
+    def spooled(body: bytes) -> Any:
+        with tempfile.TemporaryFile() as file:
+            file.write(body)
+            file.flush()
+            return decode(body)
+
+    vars(collect)["decode"] = spooled
+
+
+def _remembering() -> None:
+    """Keeps whatever anybody sends."""
+    decode, kept = payload.decode, []
+
+    def keeping(body: bytes) -> Any:
+        kept.append(body)
+        return decode(body)
+
+    vars(collect)["decode"] = keeping
+
+
+def _asking() -> None:
+    """Asks for the name of whoever sends, while they wait."""
+    decode = payload.decode
+
+    def asked(body: bytes) -> Any:
+        with suppress(OSError):
+            socket.getaddrinfo("visitor.example", 443)
+        return decode(body)
+
+    vars(collect)["decode"] = asked
+
+
 WEAKNESSES: dict[str, Callable[[], None]] = {
     "deaf": _deaf,
     "hasty": _hasty,
@@ -82,6 +158,13 @@ WEAKNESSES: dict[str, Callable[[], None]] = {
     "forgetful": _forgetful,
     "blind": _blind,
     "unbounded": _unbounded,
+    "fresh": _fresh,
+    "elsewhere": _elsewhere,
+    "unlocked": _unlocked,
+    "spendthrift": _spendthrift,
+    "spooling": _spooling,
+    "remembering": _remembering,
+    "asking": _asking,
 }
 
 

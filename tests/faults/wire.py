@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from server.ingest.payload import write_id
-from tests.faults.kill import AGENT, site_key
+from tests.faults.asking import AGENT
+from tests.faults.kill import key_of
 
 WAIT_S = 15
 
@@ -150,7 +151,7 @@ def serving(
 ) -> Iterator[Running]:
     """The server on a fresh folder with one site and these settings, ended at the end; with a
     `log`, all that it says goes there."""
-    key = site_key(data)
+    key = key_of(data)
     with open(log or os.devnull, "wb") as errors:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", module, "serve", "--port", "0", "--data", str(data)],

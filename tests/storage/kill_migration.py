@@ -49,7 +49,8 @@ def until(path: Path, n: int) -> Callable[[], None]:
 
 
 def tables(path: Path) -> int:
-    connection = sqlite3.connect(path)
+    # Reading only: whoever may write would take the log of writes away at its end.
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
         (count,) = connection.execute(
             "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"

@@ -15,7 +15,8 @@ import pytest
 
 from server.ingest.payload import write_id
 from server.model import Kind
-from tests.faults.kill import AGENT, Server, site_key
+from tests.faults.asking import AGENT
+from tests.faults.kill import Server, key_of
 from tests.tell.receivers import Answer, Receiver, receiving, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -88,7 +89,7 @@ async def told(
     module: str, data: Path, monkeypatch: pytest.MonkeyPatch, most: int = len(KILLS)
 ) -> tuple[Deadly, str]:
     """Live, kill, live again, until all is told or nothing comes any more."""
-    key = site_key(data)
+    key = key_of(data)
     async with receiving(kind=Deadly) as receiver:
         assert isinstance(receiver, Deadly)
         receiver.most = most
@@ -159,7 +160,7 @@ async def test_a_stop_waits_for_no_receiver(
 ) -> None:
     """SIGTERM while a receiver hangs: the server ends in order and at once, and what was under way
     is told by the next one, under its id."""
-    key = site_key(tmp_path)
+    key = key_of(tmp_path)
     async with receiving() as receiver:
         monkeypatch.setenv("HANDRAISE_TELL_EXEMPT", receiver.host)
         add(tmp_path, receiver.url)

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from server.tell.outcomes import ATTEMPTS, Next, Outcome, after, read_retry_after
+from server.tell.outcomes import ATTEMPTS, Next, Outcome, after, is_due, read_retry_after
 from tests.tracking import DAY, HOUR, MIN, NOON
 
 FAILED = Outcome(ok=False, words="answered 500", status=500)
@@ -19,6 +19,16 @@ def test_the_table() -> None:
     assert waits == [Next("waiting", NOON + wait) for wait in TABLE]
     assert sum(TABLE) == 75 * HOUR + 35 * MIN + 5_000
     assert after(FAILED, ATTEMPTS, NOON, 0.0) == Next("dead", 0)
+
+
+def test_a_clock_put_back_makes_it_due() -> None:
+    """What was tried in the future was tried nobody knows when."""
+    tried, due = NOON, NOON + 5_000
+    assert [is_due(due, tried, now) for now in (NOON, due - 1, due, due + DAY)] == [
+        *(False, False, True, True)
+    ]
+    assert is_due(due, tried, NOON - 1)
+    assert not is_due(due, 0, NOON - HOUR)
 
 
 def test_jitter_only_adds() -> None:

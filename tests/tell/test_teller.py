@@ -118,6 +118,18 @@ async def test_a_receiver_says_when(desk: Desk) -> None:
     await desk.settled(1, "delivered")
 
 
+@ONE_ENGINE
+async def test_a_clock_that_is_put_back_keeps_nothing_waiting(desk: Desk) -> None:
+    """Nobody knows then how long ago the last attempt was."""
+    await desk.webhook(**CROSSED)
+    desk.receiver.answers = [Answer(500)]
+    await desk.becomes_mql()
+    await desk.settled(1, "waiting")
+    await desk.later(-HOUR)
+    await desk.settled(1, "delivered")
+    assert len(set(desk.receiver.ids)) == 1
+
+
 async def test_410_ends_it_until_somebody_enables_it_again(desk: Desk) -> None:
     """The log says who has ended it; what was decided meanwhile is told on enabling."""
     await desk.webhook(**CROSSED)

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from server.cli.open_files import connections_for, too_few
 from server.cli.serving import http_server, listen
 from server.web.address import address_in, counted_as, is_trusted
+from server.web.allowances import Limits
 from server.web.collect import read_body
-from server.web.connections import SMALL_BYTES, Gate, Limits
+from server.web.connections import SMALL_BYTES, Gate
 from server.web.crowd import Crowd
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

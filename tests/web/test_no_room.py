@@ -9,8 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from server.app import Handraise
 from server.cli.serving import guarded_server, http_server, listen
+from server.web.allowances import Limits
 from server.web.collect import NO_ROOM, read_body
-from server.web.connections import Gate, Limits
+from server.web.connections import Gate
 
 pytestmark = pytest.mark.anyio
 BATCH = b"POST /e HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody"

@@ -12,7 +12,7 @@ from server.web.widget import optional_file, widget_body, widget_file
 
 #: Bytes with brotli 11: a site with the default configuration, one with every option, and the part
 #: that only some sites' widgets fetch.
-BUDGET, BUDGET_FULL, BUDGET_OPTIONAL = 3_293, 4_114, 1_557
+BUDGET, BUDGET_FULL, BUDGET_OPTIONAL = 3_202, 4_138, 1_518
 KEY: dict[str, object] = {"key": "k0123456789abcdef"}
 FULL: dict[str, object] = KEY | {
     "consent": "ask",
@@ -76,6 +76,17 @@ def test_form_rules_become_selectors() -> None:
     assert private.startswith(',[form="contact"]')
     assert 'form[id="contact"] :is([name="phone"],[id="phone"])' in private
     assert 'form[name="sign-in"]' in private
+
+
+def test_form_rules_reach_what_is_taken_for_a_form() -> None:
+    rules = {"contact": {"ignore": 1}, "form": {"deny": ["phone"]}}
+    private = settings(KEY | {"containers": True, "forms": rules})["private"]
+    assert isinstance(private, str)
+    assert ':is(form,[data-hr-form])[data-hr-form="contact"]' in private
+    assert ':is(form,[data-hr-form])[id="contact"]' in private
+    unnamed = ":is(form,[data-hr-form]):not([id],[name],[data-hr-form]:not([data-hr-form='']))"
+    assert f'{unnamed} :is([name="phone"],[id="phone"])' in private
+    assert "data-hr-form" not in str(settings(KEY | {"links": True, "forms": rules}))
 
 
 def test_a_hostile_form_key_stays_in_its_string() -> None:

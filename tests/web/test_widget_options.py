@@ -71,11 +71,17 @@ async def test_the_options_are_set_on_the_site_s_page(office: Office) -> None:
     async with await office.browser("owner") as client:
         shown = (await client.get("/settings")).text
         assert 'name="tag_links"' in shown
-        given = {"tag_links": "1", "tag_handover": "1", "tag_exclude": "/admin*\n/cart"}
+        given = {
+            "tag_links": "1",
+            "tag_containers": "1",
+            "tag_handover": "1",
+            "tag_exclude": "/admin*\n/cart",
+        }
         done = await post(client, "/settings", **SITE | given)
         assert done.headers["location"] == "/settings?said=saved"
         widget = (await settings(office))["widget"]
         assert (widget["links"], widget["handover"], widget["downloads"]) == (True, True, False)
+        assert widget["containers"] is True
         assert widget["exclude"] == ["/admin*", "/cart"]
         log = (await office.get("/api/v1/sites/1/log")).text
         assert (await post(client, "/settings", **SITE | given)).status_code == 303

@@ -1,0 +1,198 @@
+"""The folder or a file in it may not be written: another user's, or a disk mounted for reading.
+
+Nobody is served by halves: the start is refused in one sentence with the way out, and once the
+rights are given back everything acknowledged is there. Under root the server runs without root's
+power over rights, so that it meets them as any user does.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults import disk
+from tests.faults.kill import key_of
+from tests.faults.remains import look
+from tests.faults.row import CannotRun, Fault, Outcome
+from tests.faults.starts import shoot, stop, takes, tried
+from tests.faults.under_load import Book, Program
+from tests.faults.weak import MODULE
+
+EVENTS, NEW = 500, 100
+STRANGER = 65_534
+#: uid 0 without capabilities is bound by the rights of files like everybody else.
+PLAIN = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+RUNNING = ["pwrite64:error=EROFS", "fdatasync:error=EROFS"]
+
+
+def _modes(mode: int, *names: str) -> Callable[[Path], None]:
+    def change(data: Path) -> None:
+        for name in names:
+            if (data / name).exists():
+                (data / name).chmod(mode)
+
+    return change
+
+
+def _away(data: Path) -> None:
+    for path in (data, *data.iterdir()):
+        os.chown(path, STRANGER, STRANGER)
+
+
+def _nothing(data: Path) -> None:
+    assert data.exists()
+
+
+DATABASE = ("handraise.db", "handraise.db-wal", "handraise.db-shm")
+#: What is done to a folder that kill -9 or an end in order has left.
+RIGHTS: dict[str, Callable[[Path], None]] = {
+    "folder": _modes(0o500, "."),
+    "database": _modes(0o400, DATABASE[0]),
+    "log and index": _modes(0o400, *DATABASE[1:]),
+    "index unreadable": _modes(0o000, DATABASE[2]),
+    "secret unreadable": _modes(0o000, "secret"),
+    "lock": _modes(0o400, "handraise.lock"),
+    "everything is another's": _away,
+    "mounted for reading": _nothing,
+}
+
+
+def under(kind: str, data: Path) -> tuple[str, ...]:
+    """What the server runs under. Raises `CannotRun`."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None or shutil.which("unshare") is None:
+        raise CannotRun("setpriv and unshare missing: apt-get install util-linux")
+    if kind != "mounted for reading":
+        return PLAIN
+    return ("unshare", "-m", "--propagation", "private", "sh", "-c", READ_ONLY, str(data), *PLAIN)
+
+
+@dataclass
+class World:
+    """A folder, what was acknowledged, and what was wrong."""
+
+    data: Path
+    module: str
+    settings: dict[str, str]
+    key: str
+    book: Book = field(default_factory=lambda: Book(seed=5))
+    bad: list[str] = field(default_factory=list)
+
+    def server(self, *under: str) -> Program:
+        log = self.data.parent / "said"
+        return Program(self.module, self.data, environment=self.settings, log=log, under=under)
+
+
+def give_back(data: Path) -> None:
+    """All rights to whoever runs this."""
+    for path in (data, *data.iterdir()):
+        if os.geteuid() == 0:
+            os.chown(path, 0, 0)
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+async def lived(world: World, *, killed: bool) -> str:
+    """A life with all rights; what was wrong."""
+    server = world.server()
+    start = await tried(server)
+    if start.status is not None:
+        return f"no start: {start.said[-160:]}"
+    went_on = await takes(server, world.book, world.key, NEW)
+    await (shoot(server) if killed else stop(server))
+    return "" if went_on else "took no events"
+
+
+async def refused(world: World, kind: str) -> str:
+    """A start without some right; what was wrong."""
+    server = world.server(*under(kind, world.data))
+    start = await tried(server)
+    if start.status is None:  # whoever serves stores, too
+        await takes(server, world.book, world.key, NEW)
+        await shoot(server)
+        return ""
+    return start.wrong("chown", str(world.data))
+
+
+def doctor(world: World, kind: str) -> str:
+    """What is wrong with what `doctor` says of it."""
+    words = [*under(kind, world.data), *Program("server", world.data).python]
+    words += ["-m", "server", "--data", str(world.data), "doctor"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    told = done.stdout + done.stderr
+    if done.returncode != 1 or "Traceback" in told or "chown" not in told:
+        return f"doctor ends with {done.returncode}: {told.strip()[-200:]}"
+    return ""
+
+
+async def one(world: World, kind: str, *, killed: bool) -> str:
+    wrong = await lived(world, killed=killed)
+    if wrong:
+        return wrong
+    RIGHTS[kind](world.data)
+    try:
+        wrong = await refused(world, kind)
+        if world.module == "server":
+            wrong = wrong or await asyncio.to_thread(doctor, world, kind)
+    finally:
+        give_back(world.data)
+    return wrong
+
+
+async def lives(world: World, kinds: list[str]) -> None:
+    for number, kind in enumerate(kinds):
+        needs_log = kind in {"log and index", "index unreadable"}
+        wrong = await one(world, kind, killed=needs_log or number % 2 == 1)
+        if wrong:
+            world.bad.append(f"{kind}: {wrong}")
+    wrong = await lived(world, killed=True)
+    if wrong:
+        world.bad.append(f"in the end: {wrong}")
+
+
+def outcome(folder: Path, kinds: list[str], weakness: str = "") -> Outcome:
+    """Starts without rights as one row of the table."""
+    data = folder / "data"
+    under("", data)
+    settings = {"FAULTS_WEAKNESS": weakness} if weakness else {}
+    world = World(data, MODULE if weakness else "server", settings, key_of(data))
+    asyncio.run(lives(world, kinds))
+    left = look(data / "handraise.db", set(world.book.acknowledged))
+    if left.gaps or left.sound != "ok":
+        world.bad.append(f"gaps {left.gaps}, file {left.sound}")
+    return Outcome(
+        len(kinds),
+        max(0, len(kinds) - len(world.bad)),
+        len(set(world.book.acknowledged)),
+        left.lost,
+        left.doubled,
+        "; ".join(world.bad[:3]) or f"{len(set(kinds))} kinds, each refused in a sentence",
+    )
+
+
+def kinds(times: int) -> list[str]:
+    """Every kind in turn; what only root can do is left out for others."""
+    every = list(RIGHTS) if os.geteuid() == 0 else list(RIGHTS)[:-2]
+    return [every[number % len(every)] for number in range(times)]
+
+
+FAULTS = (
+    Fault(
+        "R5",
+        "folder or database may not be written",
+        len(RIGHTS),
+        lambda folder, times: outcome(folder, kinds(times)),
+        lambda folder: outcome(folder, ["folder"], "elsewhere"),
+    ),
+    Fault(
+        "R5",
+        "the disk turns read-only under load",
+        6,
+        lambda folder, times: disk.outcome(folder, RUNNING, times),
+        lambda folder: disk.outcome(folder, RUNNING, 1, "deaf"),
+    ),
+)
