@@ -14,9 +14,9 @@ const { version } = JSON.parse(await readFile(new URL('package.json', here), 'ut
  * In which order one-letter names are given out in each build, the most used name first. Found by
  * trial: of some thousand orders the one that brotli makes the least of, 1 % less than usual.
  */
-const FULL = 'AHMWNZTtKhaXu_PiJcEqVvnkdIopOgzBwjrsQFGCmyUxYbefDRlLS';
-const SMALL = 'tuvbVyirfjIERW_ASJgUcMDCOdKpsmGeHnXNQloZwPBkhYLaTzFqx';
-const OPTIONAL = 'eynIgiwbjmLPAlKvVzRBrMkdcZutaofxpGqJDYFSNQsUTHXOhCEW_';
+const FULL = 'AINZKMstJvhQoHpxDzdGkmCerqFbPOjgcwTVEliXnyfa_uWRSLUYB';
+const SMALL = 'tudvUhefJZiarEoQXzAsnqj_yDbWCgMPpIkxOcRmHSVwBTKFlNGYL';
+const OPTIONAL = 'fyngwIVzlviuxsTUtoHNcERKjPGOkCW_JbQhBXAMqmSLYdDpraFeZ';
 
 /** @param {string} letters */
 const namesOf = (letters) => (/** @type {number} */ place) => {
@@ -45,16 +45,24 @@ async function compile(entry, define, letters) {
     write: false,
   });
   // esbuild leaves functions used once where they are; terser puts them in place: 5 % less. Commas
-  // instead of semicolons would be fewer characters, and more bytes.
-  const { code } = await minify(outputFiles[0].text, {
+  // instead of semicolons would be fewer characters, and more bytes. Names are given out to what
+  // is left, so that the order found for them fits.
+  const { code: left } = await minify(outputFiles[0].text, {
     ecma: 2020,
     toplevel: true,
     compress: {
       passes: 5,
       keep_fargs: false,
+      lhs_constants: false,
       sequences: false,
       unsafe_arrows: true,
     },
+    mangle: false,
+  });
+  const { code } = await minify(/** @type {string} */ (left), {
+    ecma: 2020,
+    toplevel: true,
+    compress: false,
     mangle: { nth_identifier: { get: namesOf(letters) } },
   });
   return code;

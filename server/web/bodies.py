@@ -75,6 +75,9 @@ class WidgetOptions(Body, frozen=True, kw_only=True):
     marks: (
         Annotated[bool, Meta(description="Record clicks in what has `data-hr-event`.")] | UnsetType
     ) = UNSET
+    containers: (
+        Annotated[bool, Meta(description="Take what has `data-hr-form` for a form.")] | UnsetType
+    ) = UNSET
     addresses: (
         Annotated[
             bool, Meta(description="With `links`: keep the address of mailto: and tel: links.")

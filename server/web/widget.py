@@ -36,6 +36,7 @@ _DEFAULTS: dict[str, object] = {
     "links": False,
     "downloads": False,
     "marks": False,
+    "containers": False,
     "addresses": False,
     "own": (),
     "handover": False,
@@ -158,7 +159,8 @@ def _settings(config: Mapping[str, object]) -> dict[str, object]:
     if exclude:
         settings["exclude"] = exclude
     forms = settings.pop("forms", None)
-    private = "".join(f",{selector}" for selector in _selectors(forms))
+    selectors = _selectors(forms, "[data-hr-form]" if settings.get("containers") else "")
+    private = "".join(f",{selector}" for selector in selectors)
     if private:
         settings["private"] = private
     if "gpc" in settings:
@@ -180,14 +182,20 @@ def _paths(given: object) -> str:
     return f"^(?:{found})$" if found else ""
 
 
-def _selectors(forms: object) -> Iterator[str]:
-    """CSS selectors of what the owner wants left alone: whole forms, or fields by their names."""
+def _selectors(forms: object, container: str) -> Iterator[str]:
+    """CSS selectors of what the owner wants left alone: whole forms, or fields by their names.
+
+    `container` selects what else the page has marked to be taken for a form, if that is wanted.
+    """
+    form = f":is(form,{container})" if container else "form"
     if not isinstance(forms, Mapping):
         return
     for key, rule in forms.items():
-        ways = [f"form[{name}={_text(key)}]" for name in ("id", "name")]
+        names = ("id", "name", "data-hr-form") if container else ("id", "name")
+        ways = [f"{form}[{name}={_text(key)}]" for name in names]
         if key == "form":  # the widget's key of a form without id and name
-            ways.append("form:not([id],[name])")
+            named = f",{container}:not([data-hr-form=''])" if container else ""
+            ways.append(f"{form}:not([id],[name]{named})")
         if rule.get("ignore"):
             yield from ways
         for field in rule.get("deny", ()):

@@ -132,6 +132,31 @@ def test_59_who_comes_after_a_reset_is_not_made_who_was_before(lab: Lab) -> None
     assert page.evaluate("(handraise('id', (id) => (window.now = id)), now == bob)")
 
 
+def test_58_a_lost_id_is_found_again_also_where_the_page_ends_it_at_once(lab: Lab) -> None:
+    """The first request leaves when the page goes on as another already: it is the lost one's."""
+    page = same_origin(lab)
+    visitor = lab.row("page_view")["visitor"]
+    lab.until(lab.context.cookies)
+    lose(page)
+    lab.context.add_init_script(
+        """addEventListener('DOMContentLoaded', () => {
+          handraise('track', 'ann');
+          handraise('reset');
+          handraise('track', 'bob');
+        })"""
+    )
+    page.goto(lab.tracker.base + "/shop58")
+    lab.settle(page)
+    by = {row["data"]["name"]: row["visitor"] for row in lab.rows("track", 2)}
+    assert by["ann"] == visitor
+    assert by["bob"] not in {visitor, ""}
+    assert {row["visitor"] for row in lab.rows("page_view", 2)} == {visitor}
+    flags = [row["flags"] & 1 for row in lab.rows("track", 2)]
+    assert flags == [0, 0], "one is found again, the other is no loss"
+    lab.until(lambda: lab.context.cookies()[0]["value"] == by["bob"])
+    assert lab.context.cookies()[0]["value"] == by["bob"]
+
+
 @pytest.mark.parametrize("name", ["ann", "bob"])
 def test_59_somebody_else_is_noticed_after_an_id_was_found_again(lab: Lab, name: str) -> None:
     page = same_origin(lab)

@@ -13,11 +13,11 @@ const commands = {
 
   identify: (who) => {
     // A token says it, too: what it is of is not secret, only signed.
-    const { email, user_id } = {
+    const told = {
       ...quietly(() => JSON.parse(atob(/** @type {any} */ (who.token.split('.', 1))))),
       ...who,
     };
-    const name = email || user_id;
+    const name = told.email || told.user_id;
     if (name) meet(name);
     record('identify', who);
   },

@@ -10,11 +10,12 @@ const WAIT = 1;
 const COOKIELESS = 2;
 const FULL = 3;
 
-const { globalPrivacyControl, doNotTrack, webdriver } = /** @type {any} */ (navigator);
-const objection = (globalPrivacyControl << 2) | (/** @type {any} */ (doNotTrack == 1) << 3);
+const said = /** @type {any} */ (navigator);
+const objection =
+  (said.globalPrivacyControl << 2) | (/** @type {any} */ (said.doNotTrack == 1) << 3);
 
 /** Bits of the wire's flags. */
-export const signals = objection | (webdriver << 1);
+export const signals = objection | (said.webdriver << 1);
 
 /** `granted`, `denied` or empty. Asked anew each time: it may have been given in another tab. */
 export const answer = () => recall()[0];

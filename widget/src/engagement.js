@@ -18,7 +18,7 @@ let told = 0;
  */
 export const tick = (stop) => {
   const time = performance.now();
-  if (since) spent += time - since;
+  spent += since && time - since;
   since = stop == 1 || document.hidden || !document.hasFocus() ? 0 : time;
 };
 

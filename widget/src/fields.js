@@ -4,10 +4,13 @@ import { settings } from './settings.js';
 
 /** @typedef {import('./types').Control} Control */
 
-/** What is no answer, or a secret one: matched against `type autocomplete name id`. */
+/**
+ * What is no answer, or a secret one: matched against `type,name,id,autocomplete`, of which an
+ * option has no type.
+ */
 const SECRET =
-  /^(hid|fi|sub|but|ima|res|sea|und)|cc-|one-time|pass|pw|card|cvv|cvc|ssn|iban|otp|token|csrf|secret/i;
-const NO_LEAD = /search|log-?in|sign-?in|checkout|payment/i;
+  /^(hid|fi|sub|but|ima|res|sea|,)|cc-|one-time|pass|pw|card|cv[vc]|ssn|iban|otp|token|csrf|secret/i;
+const NO_LEAD = /search|(log|sign)-?in|checkout|payment/i;
 const PRIVATE = '[data-hr-ignore],[role=search]' + (OPTIONS && settings.private || '');
 const BOX = /check|radio/;
 const MOST_BYTES = 24e3;
@@ -15,25 +18,43 @@ const MOST_BYTES = 24e3;
 /** Things seen before: forms, and password fields that may show their text now. */
 export const noted = new WeakSet();
 
-/**
- * A method call, for an input named `id` or `action` takes the place of the form's own property.
- * @param {HTMLFormElement} form
- * @param {string} name
- */
-const attribute = (form, name) => /** @type {any} */ (form.getAttribute(name));
+/** A form, or what the page has marked to be taken for one. */
+export const FORM = settings.containers ? 'form,[data-hr-form]' : 'form';
 
-/** @param {HTMLFormElement} form */
-export const keyOf = (form) => attribute(form, 'id') || attribute(form, 'name') || 'form';
+/**
+ * By attributes, for an input named `id` or `action` takes the place of the form's own property.
+ * @param {HTMLFormElement} form
+ */
+export const keyOf = (form) =>
+  (OPTIONS && settings.containers && form.getAttribute('data-hr-form')) ||
+  form.getAttribute('id') ||
+  form.getAttribute('name') ||
+  'form';
 
 /**
  * Also where a shadow root lies between an element and what is marked.
  * @param {Element | undefined} element
  * @returns {unknown}
  */
-const isPrivate = (element) =>
+export const isPrivate = (element) =>
   element &&
   (element.closest(PRIVATE) ||
     isPrivate(/** @type {ShadowRoot} */ (element.getRootNode()).host));
+
+/**
+ * What the page has marked to be taken for a form, if the site wants that. Nothing else reaches
+ * out of a shadow root: a button may be an element of its own kind.
+ * @param {Element | undefined} element
+ * @returns {any}
+ */
+export const containerOf = (element) =>
+  settings.containers &&
+  element &&
+  (element.closest('[data-hr-form]') ||
+    containerOf(/** @type {ShadowRoot} */ (element.getRootNode()).host));
+
+/** @param {any} control */
+export const formOf = (control) => control.form || containerOf(control);
 
 /**
  * What a form asks that may be known: no secrets, nothing hidden, nothing marked private, and
@@ -47,19 +68,20 @@ export const controlsOf = (form) => {
   const root = /** @type {ParentNode} */ (form.getRootNode());
   const enabled = /** @type {Control[]} */ ([...root.querySelectorAll(':enabled')]);
   const controls = enabled.filter((control) => {
-    const { type, autocomplete, name, id } = control;
     return (
-      control.form == form &&
-      !(type == 'password' || noted.has(control)
+      (OPTIONS ? formOf(control) : control.form) == form &&
+      !(control.type == 'password' || noted.has(control)
         ? (signIn = 1)
         : !nameOf(control) ||
-          SECRET.test(`${type} ${autocomplete} ${name} ${id}`) ||
+          SECRET.test(
+            /** @type {any} */ ([control.type, control.name, control.id, control.autocomplete]),
+          ) ||
           isPrivate(control))
     );
   });
   // A form with a password and one answer beside it is a sign-in; with more, somebody signs up.
   return isPrivate(form) ||
-    NO_LEAD.test(attribute(form, 'action')) ||
+    NO_LEAD.test(/** @type {any} */ (form.getAttribute('action'))) ||
     (signIn && controls.filter(({ type }) => !BOX.test(type)).length < 2)
     ? []
     : controls;
@@ -74,12 +96,15 @@ export const nameOf = (control) => control.name || control.id;
  * @param {string} text
  */
 const holdsCard = (text) =>
-  text.match(/\+?\d([ -]?\d){12,18}/g)?.some((number) => {
-    if (number[0] == '+') return;
-    const digits = /** @type {any[]} */ ([...number.replace(/\D/g, '')]).reverse();
-    const doubled = '0246813579';
-    return digits.reduce((sum, digit, at) => sum - -(at % 2 ? doubled[digit] : digit), 0) % 10 == 0;
-  });
+  text.match(/\+?\d([ -]?\d){12,18}/g)?.some(
+    (number) =>
+      number[0] != '+' &&
+      /** @type {any[]} */ (number.match(/\d/g))
+        .reverse()
+        .reduce((sum, digit, at) => sum - (at % 2 ? '0246813579'[digit] : digit), 0) %
+        10 ==
+        0,
+  );
 
 /**
  * Read once, when the visitor submits; with it a proof of what was agreed to: the boxes ticked, a
@@ -97,12 +122,12 @@ export const answersOf = (form) => {
   let text = '';
   let room = MOST_BYTES;
   for (const control of controls) {
-    const { type, checked, labels } = control;
+    const { type } = control;
     const name = nameOf(control);
     if (BOX.test(type)) {
-      if (!checked) continue;
+      if (!control.checked) continue;
       ticked.push(name);
-      text += /** @type {any} */ (labels)[0]?.textContent;
+      text += /** @type {any} */ (control.labels)[0]?.textContent;
     }
     for (const { value } of control.selectedOptions || [control]) {
       if (!value || holdsCard(value)) continue;
@@ -118,8 +143,12 @@ export const answersOf = (form) => {
       form: keyOf(form),
       fields,
       kinds,
-      consent: { ticked, text: hashOf(text), version: attribute(form, 'data-consent-version') },
-      fv: hashOf(`${controls.map(nameOf)}`),
+      consent: {
+        ticked,
+        text: hashOf(text),
+        version: form.getAttribute('data-consent-version'),
+      },
+      fv: hashOf('' + controls.map(nameOf)),
     }
   );
 };

@@ -1,6 +1,16 @@
 import { may, SEND } from './consent.js';
 import { view } from './events.js';
-import { answersOf, controlsOf, keyOf, nameOf, noted } from './fields.js';
+import {
+  answersOf,
+  containerOf,
+  controlsOf,
+  FORM,
+  formOf,
+  isPrivate,
+  keyOf,
+  nameOf,
+  noted,
+} from './fields.js';
 import { later, listen, quietly } from './guard.js';
 import { record } from './send.js';
 import { inTab } from './tab.js';
@@ -13,7 +23,8 @@ const REACTION = 1000;
 /** @type {HTMLFormElement} */
 let submitted;
 let submittedAt = 0;
-let clickedAt = -REACTION;
+/** Never yet: no number, and what is compared with it is false. @type {any} */
+let clickedAt;
 /** @type {() => void} */
 let collected;
 
@@ -29,15 +40,20 @@ export const capture = (event, form = event.target) => {
   if (!answers) return;
   submitted = /** @type {HTMLFormElement} */ (form);
   submittedAt = event.timeStamp;
-  const { d, i } = record('form_submit', answers);
+  const one = record('form_submit', answers);
   // One that stands for itself must never be joined to what the tab does later.
-  if (may(SEND)) inTab((tab) => (tab[2] = i));
+  if (may(SEND)) inTab((tab) => (tab[2] = one.i));
   // Asked when it is sent: before all handlers of the page have run, nobody knows.
-  /** @type {any} */ (d).__defineGetter__('attempt', () => +event.defaultPrevented);
+  /** @type {any} */ (one.d).__defineGetter__(
+    'attempt',
+    () => +((OPTIONS && event.type == 'click') || event.defaultPrevented),
+  );
   // Gone, and no other in its place that shows what was wrong.
   later(() => {
     submitted.isConnected ||
-      [...document.forms].some((one) => keyOf(one) == answers.form) ||
+      [...(OPTIONS ? document.querySelectorAll(FORM) : document.forms)].some(
+        (one) => keyOf(/** @type {HTMLFormElement} */ (one)) == answers.form,
+      ) ||
       confirm(1);
   }, 5000);
 };
@@ -63,14 +79,15 @@ export const emptied = (/** @type {Event} */ { target }) => confirm(target == su
  * @param {any} event
  */
 export const collect = (event) => {
-  const { target } = event;
-  collected = () => capture(event, target);
+  const form = event.target;
+  collected = () => capture(event, form);
   if (event.timeStamp - clickedAt < REACTION) collected();
-  else window.navigation?.addEventListener('navigate', navigate, { once: true });
+  // Where there is none, this throws, which `quietly` is for.
+  else navigation.addEventListener('navigate', navigate, /** @type {any} */ ({ once: 1 }));
 };
 
-/** @param {{ formData?: unknown }} event */
-const navigate = ({ formData }) => formData && quietly(collected);
+/** @param {any} event */
+const navigate = (event) => event.formData && quietly(collected);
 
 /**
  * Submissions do not leave a shadow root, but focus and clicks do.
@@ -79,8 +96,9 @@ const navigate = ({ formData }) => formData && quietly(collected);
 export const touch = (event) => {
   const path = /** @type {any[]} */ (event.composedPath());
   for (const root of path) if (root instanceof ShadowRoot) listen(root);
-  if (path[0].type == 'password') noted.add(path[0]);
-  return path[0];
+  const [target] = path;
+  if (target.type == 'password') noted.add(target);
+  return target;
 };
 
 /** @param {Event} event */
@@ -89,13 +107,33 @@ export const press = (event) => {
   if (!button) return;
   clickedAt = event.timeStamp;
   // Whatever is shown next, the visitor has gone there.
-  button.form || confirm(0);
+  (OPTIONS && sendFrom(button, event)) || button.form || confirm(0);
+};
+
+/**
+ * A button in what is marked as a form submits it, but for one by which the browser submits a real
+ * form: that is heard of by itself. A link leads elsewhere, wherever it stands.
+ * @param {any} button
+ * @param {Event} event
+ */
+const sendFrom = (button, event) => {
+  const { form, type, href } = button;
+  const container = !href && containerOf(button);
+  if (
+    (form ? form == container && type == 'button' : container) &&
+    !isPrivate(button) &&
+    !container.querySelector(':invalid')
+  )
+    capture(event, container);
+  return container;
 };
 
 /** @param {Event} event */
 export const start = (event) => {
-  const { form } = touch(event);
-  if (!form || !view || noted.has(form)) return;
+  const target = touch(event);
+  const form = OPTIONS ? formOf(target) : target.form;
+  if (!view || noted.has(form)) return;
+  // Throws where there is no form, and that is the end of it.
   noted.add(form);
   const fields = controlsOf(form).map(nameOf);
   if (fields[0]) record('form_start', { form: keyOf(form), fields });

@@ -1,4 +1,5 @@
 import { on } from './heard.js';
+import { wake } from './life.js';
 
 /**
  * Whatever goes wrong in here stays in here: the host page must never see an error of ours.
@@ -19,7 +20,11 @@ export const quietly = (work) => {
 export const later = (work, delay) => setTimeout(quietly, delay, work);
 
 /** @param {Event} event */
-const hear = (event) => quietly(() => on[event.type](event));
+const hear = (event) =>
+  quietly(() => {
+    wake();
+    on[event.type](event);
+  });
 
 /**
  * Every listener captures, so that it also sees what a host handler stops, and is passive, so that
@@ -28,5 +33,6 @@ const hear = (event) => quietly(() => on[event.type](event));
  * @param {EventTarget} target
  */
 export const listen = (target) => {
-  for (const type in on) target.addEventListener(type, hear, { capture: true, passive: true });
+  for (const type in on)
+    target.addEventListener(type, hear, /** @type {any} */ ({ capture: 1, passive: 1 }));
 };

@@ -1,28 +1,29 @@
 import { measure, tick } from './engagement.js';
 import { capture, collect, emptied, press, start, touch } from './forms.js';
-import { comeBack, depart, wake } from './life.js';
+import { comeBack, depart, turn } from './life.js';
 import { look } from './page.js';
 import { retry } from './send.js';
 
 /**
- * Everything the widget hears, and what it does then.
+ * Everything the widget hears, and what it does then; in the order that packs best, as elsewhere
+ * where there is no other.
  * @type {Record<string, (event: any) => void>}
  */
 export const on = {
-  visibilitychange: wake,
-  prerenderingchange: wake,
-  pagehide: depart,
-  pageshow: comeBack,
+  visibilitychange: turn,
+  prerenderingchange: turn,
   online: retry,
-  navigatesuccess: look,
   popstate: look,
   focus: tick,
-  blur: tick,
   scroll: measure,
   focusin: touch,
-  click: press,
+  navigatesuccess: look,
+  blur: tick,
   input: start,
-  submit: capture,
   formdata: collect,
+  pagehide: depart,
+  click: press,
+  pageshow: comeBack,
   reset: emptied,
+  submit: capture,
 };

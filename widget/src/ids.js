@@ -21,8 +21,5 @@ export const eventId = () => randomId((last = Math.max(Date.now(), last + 1)));
  * 32 bits of a text: to notice that it is another one, not to tell which.
  * @param {string} text
  */
-export const hashOf = (text) => {
-  let hash = 0;
-  for (const letter of text) hash = (hash * 31 + letter.charCodeAt(0)) | 0;
-  return '' + hash;
-};
+export const hashOf = (text) =>
+  '' + [...text].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) | 0, 0);

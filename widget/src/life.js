@@ -15,9 +15,8 @@ export const stub = window.handraise;
 let calls = stub?.q || [];
 
 /** What the page calls; until somebody sees the page, calls wait with their times. */
-export const api = (/** @type {[string, ...any[]]} */ ...call) => {
+export const api = (/** @type {[string, ...any[]]} */ ...call) =>
   calls.push([Date.now(), ...call]);
-};
 api.b = BUILD;
 
 export const depart = () => {
@@ -27,7 +26,9 @@ export const depart = () => {
 
 /**
  * Nothing is read, stored or sent before somebody sees the page: a prerendered page or one opened
- * in a background tab may never be looked at.
+ * in a background tab may never be looked at. Nor is anything while the file is run: the first
+ * look into a storage may take longer than all else, so the page goes on before, until the next
+ * task or whatever is heard first.
  */
 export const wake = () => {
   const early = calls;
@@ -48,8 +49,9 @@ export const wake = () => {
     watch();
     if (OPTIONS) addOptional();
   }
-  document.hidden ? depart() : tick();
 };
+
+export const turn = () => (document.hidden ? depart() : tick());
 
 /** @param {PageTransitionEvent} event */
 export const comeBack = ({ persisted }) => {

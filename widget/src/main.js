@@ -1,4 +1,4 @@
-import { listen } from './guard.js';
+import { later, listen } from './guard.js';
 import { api, stub, wake } from './life.js';
 import { settings } from './settings.js';
 
@@ -7,5 +7,5 @@ import { settings } from './settings.js';
 if (!stub?.b && (window == parent || (OPTIONS && settings.frames))) {
   window.handraise = api;
   listen(window);
-  wake();
+  later(wake);
 }

@@ -71,6 +71,7 @@ export const open = (restored, address, title) => {
 /**
  * Waits out routers that replace and push for one navigation, and others that change the address
  * once more in the same task.
+ * @type {(done?: unknown) => void}
  */
 export const look = () =>
   later(() => {
@@ -87,8 +88,7 @@ export const followNavigation = () => {
   for (const method of /** @type {const} */ (['pushState', 'replaceState'])) {
     const original = history[method];
     history[method] = (...change) => {
-      original.apply(history, change);
-      look();
+      look(original.apply(history, change));
     };
   }
 };

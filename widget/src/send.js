@@ -1,17 +1,20 @@
-import { answer, KEEP, may, RECORD, SEND } from './consent.js';
+import { answer, KEEP, may, RECORD, SEND, signals } from './consent.js';
 import { entitle, event, view } from './events.js';
 import { later, quietly } from './guard.js';
 import { NAME, OLD, recall } from './memory.js';
 import { endpoint, isNear, KEY } from './settings.js';
 import { tab } from './tab.js';
-import { adopt, flags, visitor } from './visitor.js';
+import { adopt, made, visitor } from './visitor.js';
 
 /** @typedef {import('./types').Waiting} Waiting */
 
 const GATHER = 300;
 const MOST_EVENTS = 100;
 const OLDEST = 3 * 864e5;
-/** All keepalive requests of a page in flight share 64 KiB; over it `fetch` rejects. */
+/**
+ * All keepalive requests of a page in flight share 64 KiB; over it `fetch` rejects. A browser under
+ * load counts one for longer than it lasts, so only a page that is being left asks for it.
+ */
 const MOST_BYTES = 5e4;
 /** The server refuses a bigger event, so it would only block those behind it. */
 const BIGGEST_EVENT = 32e3;
@@ -22,11 +25,15 @@ const STORED = NAME + Math.random();
 /** @type {Waiting[]} */
 let waiting = [];
 /** A request is on its way, or one has failed and it is too early for another. */
-let busy = false;
+/** @type {unknown} */
+let busy;
 let failures = 0;
 
-/** @param {unknown} value */
-export const size = (value) => new Blob([JSON.stringify(value)]).size;
+/**
+ * Bytes. Not a `Blob`'s, for which the browser would ask another process.
+ * @param {unknown} value
+ */
+export const size = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
 
 /**
  * @param {string} type
@@ -44,7 +51,7 @@ export const enqueue = (e) => {
   if ((alone || may(RECORD)) && size(e) < BIGGEST_EVENT) {
     if (alone) delete e.p;
     waiting.push({ e, v: alone ? '' : `"v":"${visitor()}","s":"${tab()}",` });
-    if (waiting.length > MOST_EVENTS && (failures || (OPTIONS && !may(SEND))))
+    if (waiting[MOST_EVENTS] && (failures || (OPTIONS && !may(SEND))))
       waiting.splice(Math.max(0, waiting.findIndex(isLight)), 1);
     secure();
   }
@@ -56,7 +63,7 @@ export const enqueue = (e) => {
 };
 
 /** @param {Waiting} one */
-const isLight = ({ e }) => /^[pe]/.test(e.y); // page_view, engagement
+const isLight = (one) => /^[pe]/.test(one.e.y); // page_view, engagement
 
 /** What must not get lost is stored at once, everything as soon as sending has failed. */
 export const secure = () =>
@@ -72,11 +79,10 @@ export const secure = () =>
 export const resume = () => {
   for (const name in localStorage)
     if (name.startsWith(NAME + 0) || (OPTIONS && OLD && name.startsWith(OLD + 0))) {
-      const text = localStorage[name];
+      quietly(() => waiting.push(...JSON.parse(localStorage[name])));
       delete localStorage[name];
-      quietly(() => waiting.push(...JSON.parse(text)));
     }
-  waiting = waiting.filter(({ e }) => may(KEEP) && Date.now() - e.t < OLDEST);
+  waiting = waiting.filter((one) => may(KEEP) && Date.now() - one.e.t < OLDEST);
   secure();
   flush();
 };
@@ -86,7 +92,7 @@ export const withdraw = () => (waiting = []);
 
 /** At once: the network is back, or the page is, and a request may have died without a word. */
 export const retry = () => {
-  busy = false;
+  busy = 0;
   flush();
 };
 
@@ -98,24 +104,28 @@ export const retry = () => {
  * batch is put together by hand: it is shorter, and old libraries define `Array.prototype.toJSON`,
  * which would make a string of the array of events. The host may have replaced `fetch` by
  * something that throws or returns nonsense.
- * @param {unknown} [leaving]
+ * @param {any} [leaving]
  */
 export const flush = async (leaving) => {
   // Unless there is no time left, nothing is sent before the page view's title can have been set:
   // nothing overtakes the page it happened on.
   if (leaving) entitle();
-  else if (busy || (view && view.n == null)) return;
-  const first = waiting.find(({ v }) => !v || may(SEND));
+  if ((!leaving && busy) || (view && view.n == null)) return;
+  const first = waiting.find((one) => !one.v || may(SEND));
   if (!first) return;
   let room = MOST_BYTES;
   let status = 0;
   let wait = 0;
   const batch = waiting.filter((one) => one.v == first.v && (room -= size(one.e)) > 0);
-  const head = `{"b":"${BUILD}","k":"${KEY}","t":${Date.now()},"c":"${answer()}","f":${flags()},`;
-  const body = `${head}${first.v}"e":[${batch.map(({ e }) => JSON.stringify(e))}]}`;
-  busy = true;
+  // A flag: the server may know a better id, from its cookie. It is of the batch, and not of whom
+  // the page goes on as by now: it may have called `reset` meanwhile.
+  const sent = first.v.slice(5, 27);
+  const isNew = /** @type {any} */ (OPTIONS ? sent == made && may(KEEP) : sent == made);
+  const head = `{"b":"${BUILD}","k":"${KEY}","t":${Date.now()},"c":"${answer()}","f":${isNew | signals},`;
+  const body = `${head}${first.v}"e":[${batch.map((one) => JSON.stringify(one.e))}]}`;
+  busy = 1;
   try {
-    const reply = await fetch(endpoint, { body, keepalive: true, method: 'POST' });
+    const reply = await fetch(endpoint, { body, keepalive: leaving, method: 'POST' });
     // A date is no number; and the browser's timers take a month for no time at all.
     wait = Math.min(/** @type {any} */ (reply.headers.get('Retry-After')) * 1e3 || 0, 1e7);
     status = reply.status;
@@ -127,7 +137,6 @@ export const flush = async (leaving) => {
       // from a mark in the address, where another domain of the site has led here.
       if (known) {
         // Meanwhile the page may have gone on as somebody else: they stay who they are.
-        const sent = first.v.slice(5, 27);
         if (recall()[1] == sent) adopt(known);
         for (const one of waiting) one.v = one.v.replace(sent, known);
       }

@@ -27,6 +27,8 @@ export interface Settings {
   handover: unknown;
   /** Set by the server where the script is on the page's own origin. */
   mirror: unknown;
+  /** Whether what has `data-hr-form` is taken for a form. */
+  containers: unknown;
   /** Whether to ask the page's consent manager. */
   tcf: unknown;
 }

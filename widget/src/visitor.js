@@ -1,13 +1,13 @@
-import { answer, KEEP, may, signals } from './consent.js';
+import { answer, KEEP, may } from './consent.js';
 import { hashOf, randomId } from './ids.js';
 import { recall, remember } from './memory.js';
 
-/** The visitor id that this page had to make, for want of a stored one. */
-let made = '';
+/** The visitor id that this page had to make, for want of a stored one. @type {unknown} */
+export let made;
 
 /** A visitor id that is kept, if that is allowed; else one that lives as long as the page. */
 export const visitor = () => {
-  if (!recall()[1]) become((made = randomId()));
+  if (!recall()[1]) become(/** @type {string} */ (made = randomId()));
   return recall()[1];
 };
 
@@ -32,10 +32,6 @@ export const adopt = (id) => {
   become(id, same ? hashOf(id + named) : person);
 };
 
-/** Flags of the wire; the first tells the server that it may know a better id, from its cookie. */
-export const flags = () =>
-  /** @type {any} */ (recall()[1] == made && (!OPTIONS || may(KEEP))) | signals;
-
 /**
  * Whom this browser was last identified as is remembered only as a short hash, salted with the
  * visitor id: enough to notice somebody else, too little to find out who. Somebody else begins as
@@ -43,9 +39,8 @@ export const flags = () =>
  * @param {unknown} name
  */
 export const meet = (name) => {
-  const mark = () => hashOf(visitor() + name);
   if (OPTIONS) named = name;
-  const [, , person] = recall();
-  if (person && person != mark()) become();
-  become(visitor(), mark());
+  const person = recall()[2];
+  if (person && person != hashOf(visitor() + name)) become();
+  become(visitor(), hashOf(visitor() + name));
 };

@@ -23,6 +23,7 @@ TAG = (
     "links",
     "downloads",
     "marks",
+    "containers",
     "addresses",
     "handover",
     "tcf",
@@ -63,6 +64,7 @@ class SiteForm(Struct, frozen=True, kw_only=True):
     tag_links: On = ""
     tag_downloads: On = ""
     tag_marks: On = ""
+    tag_containers: On = ""
     tag_addresses: On = ""
     tag_handover: On = ""
     tag_tcf: On = ""
