@@ -36,10 +36,15 @@ PAGES = ("/api/v1/sites/1/overview", "/api/v1/sites/1/people", "/readyz")
 DEAD_SERVER = ("127.0.0.153", 53)
 #: The data folder is shown at another place, since the real one may lie in what is covered.
 AT = "/mnt"
+#: The program may lie there, too: it is put back where it was.
 TEMPORARY = (
-    'mount --bind "$0" /mnt && for at in /tmp /var/tmp; do'
-    ' mount -t tmpfs -o size=16k none "$at" && ! dd if=/dev/zero of="$at/full" bs=1k 2>/dev/null;'
-    ' done; exec "$@"'
+    'mount --bind "$0" /mnt && mount --bind "$PWD" /media &&'
+    ' for at in /tmp /var/tmp; do mount -t tmpfs -o size=16k none "$at" || exit 1; done;'
+    ' if ! test -e "$PWD/pyproject.toml"; then'
+    ' mkdir -p "$PWD" && mount --bind /media "$PWD" && cd "$PWD" || exit 1; fi;'
+    " for at in /tmp /var/tmp; do"
+    ' ! dd if=/dev/zero of="$at/full" bs=1k 2>/dev/null || exit 1; done;'
+    ' exec "$@"'
 )
 NAMES = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
 
