@@ -17,6 +17,7 @@ and for reading.
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -242,12 +243,17 @@ def measure(bench: Bench, wanted: Sequence[str]) -> None:
     click.echo(lengths.told(wanted, size), err=True)
     began = time.monotonic()
     rows: list[Row] = []
+    broken: list[str] = []
     with bench.stack:
         for name in wanted:
             started = time.monotonic()
             say(f"{name} …")
             group: Callable[[], list[Row]] = getattr(bench, name)
-            rows += group()
+            try:
+                rows += group()
+            except Exception:  # the others have measured for many minutes
+                broken.append(name)
+                say(traceback.format_exc())
             say(f"{name}: {time.monotonic() - started:.0f} s")
     click.echo(shown(rows))
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
@@ -256,6 +262,8 @@ def measure(bench: Bench, wanted: Sequence[str]) -> None:
     click.echo(f"took {took:.0f} s, {expected:.0f} expected; load averages at the end {load}")
     missed = [row.what.strip() for row in rows if row.verdict().startswith("MISSED")]
     click.echo(f"missed: {'; '.join(missed)}" if missed else "every figure is met")
+    if broken:
+        raise click.ClickException(f"not measured, see above: {', '.join(broken)}")
 
 
 if __name__ == "__main__":

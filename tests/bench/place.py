@@ -4,8 +4,8 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from server.storage import entries, sites
@@ -76,7 +76,7 @@ class Copies:
 
     def __init__(self, filled_folder: Path, scratch: Path) -> None:
         self.filled = filled_folder
-        self.names: Iterator[Path] = (scratch / f"run-{i}" for i in range(10_000))
+        self.scratch = scratch
         self.last: Path | None = None
 
     def drop(self) -> None:
@@ -87,8 +87,8 @@ class Copies:
 
     def fresh(self) -> Path:
         self.drop()
-        self.last = next(self.names)
-        self.last.mkdir(parents=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.last = Path(tempfile.mkdtemp(prefix="run-", dir=self.scratch))
         shutil.copyfile(self.filled / NAME, self.last / NAME)
         os.sync()  # what the copy left to write is no part of the run
         return self.last

@@ -40,6 +40,29 @@ def row_of(table: Table, seed: int) -> Row:
     )
 
 
+#: What the projector deletes by other columns than the whole key, for each person or session.
+DROPPED = {
+    derived.CONTRIBUTIONS: "kind = $3 AND subject_id = $4",
+    derived.SUBJECTS: "kind = $3 AND subject_id = $4",
+    derived.LINKS: "visitor_id = $3",
+    derived.SIGNALS: "session_id = $3",
+    derived.PERSON_WORDS: "person_id = $3",
+}
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("table", DROPPED, ids=lambda table: table.name)
+async def test_no_deletion_looks_through_a_site(database: Database, table: Table) -> None:
+    """By a key or an index down to the last column: else each new person costs as much as all."""
+    where = DROPPED[table]
+    changes = Changes()
+    changes.drop(table, where, *range(where.count("$")))
+    ((sql, args),) = changes.deletes
+    plan = await database.fetch(f"EXPLAIN QUERY PLAN {sql}", 1, GEN, *args)
+    columns = [name.split(" = ")[0] for name in where.split(" AND ")]
+    assert all(f"{column}=?" in plan[0][3] for column in columns), plan
+
+
 async def rows_of(database: Database, table: Table, site_id: int) -> list[Row]:
     columns = ", ".join(table.columns[2:])
     sql = f"SELECT {columns} FROM {table.name} WHERE site_id = $1 AND gen = $2"

@@ -326,6 +326,9 @@ CREATE TABLE person_words (
   PRIMARY KEY (site_id, gen, word, person_id)
 ) $clustered;
 
+-- Whoever is new, or another by now, has the words of this number taken away first.
+CREATE INDEX person_words_person ON person_words (site_id, gen, person_id);
+
 CREATE TABLE identifiers (
   site_id $int NOT NULL,
   gen $int NOT NULL,
