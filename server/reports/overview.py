@@ -9,7 +9,7 @@ from server.model import Site
 from server.project.rollups import DIMENSIONS
 from server.reports import parts
 from server.reports.filtered import filtered
-from server.reports.filters import NO_FILTERS, Filters, check_group
+from server.reports.filters import NO_FILTERS, Filters
 from server.reports.funnel import funnel
 from server.reports.overview_shapes import (
     Compare,
@@ -57,7 +57,6 @@ async def overview(
     filters: Filters = NO_FILTERS,
 ) -> Overview:
     """Everything about a span. Raises `BadRequest` for a page group the site has not."""
-    check_group(site, filters)
     now = await _read(reader, site, span, filters, named=True)
     other = compared(span, compare)
     then = await _read(reader, site, other, filters, named=False) if other is not None else None
@@ -89,7 +88,6 @@ async def overview(
 
 async def figures(reader: Reader, site: Site, span: Span, filters: Filters = NO_FILTERS) -> Totals:
     """The totals alone. Raises `BadRequest` for a page group the site has not."""
-    check_group(site, filters)
     return _totals(await _read(reader, site, span, filters, named=False))
 
 

@@ -52,10 +52,9 @@ class Packing:
                     log.exception("packing of site %d has failed", site.site_id)
             await asyncio.sleep(EVERY_S)
 
-    async def run(self, site: Site, before: int | None = None) -> int:
-        """Pack what is not packed before a day, by default all that is settled; how many days."""
-        if before is None:
-            before = today(site.settings.zone, self.clock()) - UNSETTLED
+    async def run(self, site: Site) -> int:
+        """Pack all that is settled and not packed; how many days."""
+        before = today(site.settings.zone, self.clock()) - UNSETTLED
         async with self.database.snapshot() as reader:
             days = await packed.lacking(reader, site.site_id, site.generation, before)
         count = 0
