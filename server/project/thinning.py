@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from server.errors import Conflict, Overloaded
 from server.model import DAY_MS, Kind, Site
 from server.project.projector import Projector
 from server.project.retention import (
@@ -26,6 +25,7 @@ from server.project.retention import (
 )
 from server.project.rows import END, SESSION, START
 from server.project.visitor import COOKIELESS, LATE, UNCOUNTED
+from server.rounds import Pace, go_round
 from server.storage import entries, erasing, retention
 from server.storage import people as rows
 from server.storage.database import Reader, Row, chunks
@@ -34,7 +34,7 @@ from server.storage.people import GRANTED, SEALED
 from server.storage.retention import Thinning
 
 log = logging.getLogger("handraise.retention")
-START_S, EVERY_S = 60.0, 3_600.0
+PACE = Pace(start_s=60.0, every_s=3_600.0)
 #: Entries of one turn: a session goes whole, so the last one may exceed it.
 ENTRIES = 500
 VISITS = 100  # candidates of one query
@@ -71,17 +71,8 @@ class Retention:
         self.before: Callable[[], Awaitable[None]] | None = None
 
     async def serve(self) -> None:
-        """Until cancelled. Nothing else may stop for what fails here."""
-        await asyncio.sleep(START_S)
-        while True:
-            for site in list(self.projector.sites()):
-                try:
-                    await self.run(site)
-                except (Overloaded, Conflict) as error:
-                    log.warning("retention of site %d waits: %s", site.site_id, error.detail)
-                except Exception:
-                    log.exception("retention of site %d has failed", site.site_id)
-            await asyncio.sleep(EVERY_S)
+        """Until cancelled."""
+        await go_round("retention", self.run, self.projector.sites, PACE, log)
 
     async def run(self, site: Site) -> Run:
         """Thin everything of a site that is old by now."""

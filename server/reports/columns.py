@@ -6,7 +6,7 @@ row's word. Row 0 is the highest bit, as it is the first letter of the number wr
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import compress
 from struct import pack, unpack
 from typing import Any
@@ -62,32 +62,36 @@ class Column:
 
     def having(self, words: Container[Word]) -> int:
         """The rows whose word is one of these."""
-        if not self._numbers:
-            mask = 0
-            for word, bits in zip(self._words, self._bits, strict=True):
-                if word in words:
-                    mask |= bits
-            return mask
-        wanted = {number for number, word in enumerate(self._words) if word in words}
-        if not wanted:
-            return 0
-        return mask_of(bytes(map(wanted.__contains__, self._numbers)))
+        wanted = bytes(map(words.__contains__, self._words))
+        if self._numbers:
+            return mask_of(bytes(map(wanted.__getitem__, self._numbers))) if any(wanted) else 0
+        mask = 0
+        for bits in compress(self._bits, wanted):
+            mask |= bits
+        return mask
 
-    def counts(self, mask: int) -> Iterator[tuple[Word, int]]:
-        """How many of the rows of `mask` have each word; a word of none of them is left out."""
-        if not self._numbers:
-            for word, bits in zip(self._words, self._bits, strict=True):
-                count = (bits & mask).bit_count()
-                if count:
-                    yield word, count
+    def add(self, counts: Counter[Word], mask: int, times: int = 1) -> None:
+        """Add how many of the rows of `mask` have each word, each row `times`; a word of none of
+        them is left out."""
+        if self._numbers:  # each row by itself: there are hardly more rows than words
+            rows = compress(self._numbers, chosen(mask, self._count))
+            words = map(self._words.__getitem__, rows)
+            counts.update(words if times == 1 else [word for word in words for _ in range(times)])
             return
-        found = Counter(compress(self._numbers, chosen(mask, self._count)))
-        for number, count in found.items():
-            yield self._words[number], count
+        for word, bits in zip(self._words, self._bits, strict=True):
+            count = (bits & mask).bit_count()
+            if count:
+                counts[word] += count * times
+
+    def counts(self, mask: int) -> Counter[Word]:
+        """How many of the rows of `mask` have each word."""
+        found: Counter[Word] = Counter()
+        self.add(found, mask)
+        return found
 
     def total(self, mask: int) -> int:
         """The sum of what the rows of `mask` have; the words are numbers."""
-        return sum(int(word) * count for word, count in self.counts(mask))
+        return sum(int(word) * count for word, count in self.counts(mask).items())
 
 
 class Rows:

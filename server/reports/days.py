@@ -4,6 +4,7 @@ A day that is over is stored so (`reports.packing`); any other is made from the 
 asked for. Both are the same.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 from struct import pack, unpack
@@ -78,11 +79,14 @@ def stored_day(sessions: Sequence[Row], reached: Sequence[Reach]) -> StoredDay:
 
 
 def _visit_columns(rows: Sequence[Row]) -> dict[str, Sequence[str | int]]:
-    """`new` is 1 for a visitor's first visit of all."""
+    """`new` is 1 for a visitor's first visit of all, `several` for each of a visitor who came more
+    than once that day."""
+    came = Counter(row[0] for row in rows)
     found: dict[str, Sequence[str | int]] = {
         "page_views": [row[2] for row in rows],
         "leads": [row[3] for row in rows],
         "new": [int(row[4] < 0) for row in rows],
+        "several": [int(came[row[0]] > 1) for row in rows],
     }
     return found | {name: [row[5 + at] for row in rows] for at, name in enumerate(DIMENSIONS)}
 

@@ -6,7 +6,7 @@ nobody out.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 
 from server.model import STAGE_RANK, Site
@@ -16,7 +16,7 @@ from server.reports.days import NO_TIME, Day, days_of
 from server.reports.filters import NOT_KNOWN, Filters, GroupPages
 from server.reports.reaches import COUNTED, LEAD
 from server.reports.spans import Span
-from server.reports.traffic import DayCounts, Traffic
+from server.reports.traffic import SUBMITTED, DayCounts, Traffic
 from server.storage.database import Reader
 
 #: Ranks of the stages that are counted, by name.
@@ -28,10 +28,10 @@ class Tally:
     of all, `leads` people by their first session."""
 
     def __init__(self) -> None:
-        self.sessions: Counter[str] = Counter()
-        self.new: Counter[str] = Counter()
-        self.submissions: Counter[str] = Counter()
-        self.leads: Counter[str] = Counter()
+        self.sessions: Counter[Word] = Counter()
+        self.new: Counter[Word] = Counter()
+        self.submissions: Counter[Word] = Counter()
+        self.leads: Counter[Word] = Counter()
 
 
 class Filtered:
@@ -70,31 +70,45 @@ class Filtered:
 
     def _visits(self, day: Day, mask: int, sent: int) -> None:
         visits = day.visits
-        visitors = set(compress(day.visitors, chosen(mask, visits.count)))
-        before = len(self._known)
-        self._known |= visitors
+        visitors, fresh = self._visitors(day, mask)
         self.days[day.day] = DayCounts(
-            len(visitors),
-            len(self._known) - before,
+            visitors,
+            fresh,
             mask.bit_count(),
             visits.column("page_views").total(mask),
             visits.column("leads").total(mask) + sent,
         )
-        self._step_on(day.day, visitors)
         if not self.tallies:
             return
         new = visits.column("new").having({1}) & mask
-        leads = [
-            (count, visits.column("leads").having({count}) & mask)
-            for count, _ in visits.column("leads").counts(mask)
-            if count
-        ]
+        leads = visits.column("leads")
+        sending = [(int(n), leads.having({n}) & mask) for n in leads.counts(mask) if n]
         for name, tally in self.tallies.items():
             column = visits.column(name)
-            _add(tally.sessions, column.counts(mask))
-            _add(tally.new, column.counts(new))
-            for count, some in leads:
-                _add(tally.submissions, ((word, n * int(count)) for word, n in column.counts(some)))
+            column.add(tally.sessions, mask)
+            column.add(tally.new, new)
+            if name in SUBMITTED:
+                for count, some in sending:
+                    column.add(tally.submissions, some, count)
+
+    def _visitors(self, day: Day, mask: int) -> tuple[int, int]:
+        """How many visitors there were, and how many of them for the first time in the span. One
+        who came once that day needs no telling apart within it."""
+        count = day.visits.count
+        ids = compress(day.visitors, chosen(mask, count))
+        before = len(self._known)
+        if self._span.step == 1:
+            self._known.update(ids)
+            several = day.visits.column("several").having({1}) & mask
+            visitors = len(set(compress(day.visitors, chosen(several, count))))
+            visitors += (mask ^ several).bit_count()
+            self.steps[day.day - self._span.first] = visitors
+        else:
+            found = set(ids)
+            visitors = len(found)
+            self._known |= found
+            self._step_on(day.day, found)
+        return visitors, len(self._known) - before
 
     def _step_on(self, day: int, visitors: set[int]) -> None:
         number = (day - self._span.first) // self._span.step
@@ -109,11 +123,11 @@ class Filtered:
         for stage, rank in _RANKS.items():
             self.stages[stage, day.day] = (rows.column("stage").having({rank}) & mask).bit_count()
         leads = rows.column("stage").having({_RANKS[LEAD]}) & mask
-        for after, count in rows.column("after").counts(leads):
+        for after, count in rows.column("after").counts(leads).items():
             if after != NO_TIME:
                 self.waits.setdefault(day.day, []).extend([int(after)] * count)
         for name, tally in self.tallies.items():
-            _add(tally.leads, rows.column(name).counts(leads))
+            rows.column(name).add(tally.leads, leads)
 
 
 def matching(rows: Rows, filters: Filters, pages: GroupPages) -> int:
@@ -126,12 +140,6 @@ def matching(rows: Rows, filters: Filters, pages: GroupPages) -> int:
     if filters.group and mask:
         mask &= rows.column("landing").having(pages)
     return mask
-
-
-def _add(counts: Counter[str], more: Iterable[tuple[Word, int]]) -> None:
-    known = counts.get
-    for word, count in more:  # by far the most of them are landing pages
-        counts[word] = known(word, 0) + count  # type: ignore[arg-type,index]
 
 
 async def filtered(

@@ -8,20 +8,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from server.errors import Conflict, Overloaded
 from server.model import Site
 from server.reports.days import encoded, made_of
 from server.reports.spans import Span, today
+from server.rounds import Pace, go_round
 from server.storage import packed
 from server.storage.database import Database
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.packing")
-START_S, EVERY_S = 20.0, 300.0
+PACE = Pace(start_s=20.0, every_s=300.0)
 #: Between two days: the visitors of now come first.
 REST_S, PRESSED_S = 0.01, 0.25
-#: Days back from today that still change too often: devices deliver late, and mostly by then.
-UNSETTLED = 2
 
 
 class Packing:
@@ -40,21 +38,13 @@ class Packing:
         self.clock = clock
 
     async def serve(self) -> None:
-        """Until cancelled. Nothing else may stop for what fails here."""
-        await asyncio.sleep(START_S)
-        while True:
-            for site in list(self.sites()):
-                try:
-                    await self.run(site)
-                except (Overloaded, Conflict) as error:
-                    log.warning("packing of site %d waits: %s", site.site_id, error.detail)
-                except Exception:
-                    log.exception("packing of site %d has failed", site.site_id)
-            await asyncio.sleep(EVERY_S)
+        """Until cancelled."""
+        await go_round("packing", self.run, self.sites, PACE, log)
 
     async def run(self, site: Site) -> int:
-        """Pack all that is settled and not packed; how many days."""
-        before = today(site.settings.zone, self.clock()) - UNSETTLED
+        """Pack all that is over and not packed; how many days. What comes late takes yesterday's
+        pack away again: to make it anew costs less than to read it from the tables once."""
+        before = today(site.settings.zone, self.clock())
         async with self.database.snapshot() as reader:
             days = await packed.lacking(reader, site.site_id, site.generation, before)
         count = 0

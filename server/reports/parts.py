@@ -12,11 +12,10 @@ from server.reports.filters import NO_FILTERS, Filters
 from server.reports.overview_shapes import PartRow, Parts
 from server.reports.paging import Key, Paging, Where
 from server.reports.spans import Span
+from server.reports.traffic import SUBMITTED
 from server.storage.database import Reader, chunks, in_list, padded
 
 TOP = 10
-#: The dimensions by which forms sent are counted.
-SUBMITTED = ("channel", "landing")
 _TYPES = (int, str)
 
 
@@ -127,7 +126,7 @@ def ranked(tally: Tally, by: str, key: Key | None, limit: int) -> list[Part]:
     after = (one for one in order if key is None or one > (-int(key[0]), key[1]))
     return [
         Part(
-            name,
+            str(name),
             -count,
             tally.new[name],
             tally.leads[name],

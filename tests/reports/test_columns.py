@@ -27,6 +27,9 @@ def test_counts_are_those_of_the_rows(rows: list[tuple[int, bool]], asked: set[i
     page, views = found.column("page"), found.column("views")
     assert dict(page.counts(mask)) == dict(Counter(compress(words, picked)))
     assert views.total(mask) == sum(compress(numbers, picked))
+    thrice: Counter[str | int] = Counter({"/page-0": 1})
+    page.add(thrice, mask, 3)
+    assert thrice == Counter(["/page-0", *(3 * list(compress(words, picked)))])
     wanted = {f"/page-{number}" for number in asked}
     assert page.having(wanted) == mask_of(bytes(word in wanted for word in words))
     assert found.all == mask_of(bytes([1] * len(rows)))
@@ -39,4 +42,4 @@ def test_either_form_is_small(words: int) -> None:
     stored = stored_rows({"word": column})
     assert len(stored.columns["word"]) < 2_000 * 9
     found = Rows(stored).column("word")
-    assert sum(count for _, count in found.counts(Rows(stored).all)) == 2_000
+    assert found.counts(Rows(stored).all).total() == 2_000

@@ -6,7 +6,7 @@ import pytest
 
 from server.reports.filters import Filters
 from server.reports.overview import overview
-from server.reports.packing import UNSETTLED, Packing
+from server.reports.packing import Packing
 from server.reports.spans import Span
 from server.storage import packed
 from server.storage.database import Database
@@ -52,9 +52,9 @@ async def days(world: World) -> list[int]:
 
 
 async def test_days_that_are_over_are_packed(world: World) -> None:
-    """Not the last two before today, on which devices still deliver; and none of them twice."""
-    assert await packing(world).run(world.site) == 6 - 1 - UNSETTLED
-    assert await days(world) == [0, 1, 2]
+    """Not today; and none of them twice."""
+    assert await packing(world).run(world.site) == 5
+    assert await days(world) == [0, 1, 2, 3, 4]
     assert await packing(world).run(world.site) == 0
     world.now += DAY
     assert await packing(world).run(world.site) == 1
@@ -64,13 +64,13 @@ async def test_what_comes_late_voids_its_day(world: World) -> None:
     """Until the next round it is read from the tables."""
     await packing(world).run(world.site)
     await late(world)
-    assert await days(world) == [0, 2]
+    assert await days(world) == [0, 2, 3, 4]
     async with world.database.snapshot() as reader:
         span = Span(FIRST, FIRST + 5)
         found = await overview(reader, world.site, span, "none", Filters(landing="/late"))
     assert (found.total.visitors, found.total.sessions) == (1, 1)
     assert await packing(world).run(world.site) == 1
-    assert await days(world) == [0, 1, 2]
+    assert await days(world) == [0, 1, 2, 3, 4]
 
 
 async def test_a_day_written_of_meanwhile_is_not_kept(world: World) -> None:
