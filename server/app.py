@@ -166,7 +166,6 @@ class Handraise:
             ("backtests", state.backtests.serve),
             ("retention", Retention(state.projector).serve),
             ("packing", packing.serve),
-            ("packing", packing.serve),
         ):
             self._begin(name, work)
         await self._rebury()
