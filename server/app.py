@@ -158,15 +158,16 @@ class Handraise:
         await self._recall()
         state = self.state
         packing = Packing(self.database, state.writer, state.projector.sites, state.clock)
-        for name, work in (
-            ("writer", state.writer.serve),
-            ("projector", state.projector.serve),
-            ("refusals", self._flush_refusals),
-            ("replays", state.replays.serve),
-            ("backtests", state.backtests.serve),
-            ("retention", Retention(state.projector).serve),
-            ("packing", packing.serve),
-        ):
+        works = {  # each name once
+            "writer": state.writer.serve,
+            "projector": state.projector.serve,
+            "refusals": self._flush_refusals,
+            "replays": state.replays.serve,
+            "backtests": state.backtests.serve,
+            "retention": Retention(state.projector).serve,
+            "packing": packing.serve,
+        }
+        for name, work in works.items():
             self._begin(name, work)
         await self._rebury()
         self._begin("eraser", state.eraser.serve)
