@@ -18,6 +18,7 @@ TIERS = {
     "server.errors": 0,
     "server.settings": 1,
     "server.metrics": 1,
+    "server.rounds": 1,
     "server.ingest": 2,
     "server.project": 2,
     "server.storage.database": 3,

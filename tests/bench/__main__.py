@@ -43,7 +43,7 @@ from tests.bench.place import NAME, Copies, filled
 from tests.bench.postgres import Postgres
 from tests.bench.reading_fill import filled_site
 from tests.bench.serving import Ingest, Plan, Sqlite, Sustained, generator_row, start_rows
-from tests.bench.table import Row, medians, number, say, shown, spread
+from tests.bench.table import CannotMeasure, Row, medians, number, say, shown, spread
 from tests.engines import CannotStart
 
 GROUPS = (
@@ -232,9 +232,25 @@ def main(
         plan = Plan(runs, seconds, seconds * 2)
         bench = Bench(events, large, plan, Path(scratch), Path(data or scratch), quick)
         if picture:
-            flame(bench.sqlite(), plan, bench.scratch, Path(picture), flame_by)
+            drawn(bench, Path(picture), flame_by)
         else:
             measure(bench, wanted)
+
+
+def drawn(bench: Bench, picture: Path, by: str) -> None:
+    try:
+        flame(bench.sqlite(), bench.plan, bench.scratch, picture, by)
+    except CannotMeasure as error:
+        raise click.ClickException(why(bench, error)) from error
+
+
+def why(bench: Bench, error: Exception) -> str:
+    """What broke a group, in a line; with a hint where it may be what an older run has kept."""
+    known = isinstance(error, CannotMeasure)
+    told = str(error) if known else repr(error)
+    if known and bench.data != bench.scratch:
+        told += f" (databases are kept in {bench.data}: --data with an empty folder fills new ones)"
+    return " ".join(told.split())
 
 
 def measure(bench: Bench, wanted: Sequence[str]) -> None:
@@ -243,7 +259,7 @@ def measure(bench: Bench, wanted: Sequence[str]) -> None:
     click.echo(lengths.told(wanted, size), err=True)
     began = time.monotonic()
     rows: list[Row] = []
-    broken: list[str] = []
+    broken: dict[str, str] = {}
     with bench.stack:
         for name in wanted:
             started = time.monotonic()
@@ -251,17 +267,19 @@ def measure(bench: Bench, wanted: Sequence[str]) -> None:
             group: Callable[[], list[Row]] = getattr(bench, name)
             try:
                 rows += group()
-            except Exception:  # the others have measured for many minutes
-                broken.append(name)
-                say(traceback.format_exc())
+            except Exception as error:  # the others have measured for many minutes
+                broken[name] = why(bench, error)
+                told = isinstance(error, CannotMeasure)
+                say(f"  {broken[name]}" if told else traceback.format_exc())
             say(f"{name}: {time.monotonic() - started:.0f} s")
-    click.echo(shown(rows))
+    click.echo(shown(rows, broken))
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     expected = lengths.seconds(wanted, size)
     took = time.monotonic() - began
     click.echo(f"took {took:.0f} s, {expected:.0f} expected; load averages at the end {load}")
     missed = [row.what.strip() for row in rows if row.verdict().startswith("MISSED")]
-    click.echo(f"missed: {'; '.join(missed)}" if missed else "every figure is met")
+    met = "every figure that was measured is met"
+    click.echo(f"missed: {'; '.join(missed)}" if missed else met)
     if broken:
         raise click.ClickException(f"not measured, see above: {', '.join(broken)}")
 

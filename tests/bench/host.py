@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,19 @@ async def talk(app: Handraise | None, sampler: Sampler) -> None:
 
 
 async def serve(given: argparse.Namespace) -> None:
-    app = None
-    if given.mode == "app":
-        app = make(given.data, given.database, given.synchronous, given.still)
-    if app is not None:
+    if given.mode != "app":
+        await answer(None, given)
+        return
+    app = make(given.data, given.database, given.synchronous, given.still)
+    try:
         await app.start()
+        await answer(app, given)
+    finally:  # threads of a database left open would keep this process from its end
+        await app.stop()
+
+
+async def answer(app: Handraise | None, given: argparse.Namespace) -> None:
+    """Serve until the end of standard input."""
     asgi = app.asgi if app else noop if given.mode == "noop" else starlette_app()
     warm_up()
     tune()
@@ -132,8 +141,6 @@ async def serve(given: argparse.Namespace) -> None:
         sampler.write(Path(given.sample))
     server.should_exit = True
     await serving
-    if app is not None:
-        await app.stop()
 
 
 def main() -> None:
@@ -147,7 +154,12 @@ def main() -> None:
     parser.add_argument("--sample", default="")
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
-    uvloop.run(serve(given))
+    try:
+        uvloop.run(serve(given))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # no thread that is left may keep this process, for which somebody waits
 
 
 if __name__ == "__main__":

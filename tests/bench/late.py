@@ -36,7 +36,11 @@ class World:
 
     async def open(self) -> None:
         await self.database.open()
-        await migrate(self.database)
+        try:
+            await migrate(self.database)
+        except BaseException:  # its threads would keep the bench from its end
+            await self.database.close()
+            raise
         self.serving = asyncio.create_task(self.writer.serve())
         add = lambda: sites.add("Bench", KEY, "secret", SETTINGS, now_ms())  # noqa: E731
         async with self.database.snapshot() as reader:

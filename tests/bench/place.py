@@ -6,14 +6,16 @@ import shutil
 import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
+from server.errors import SchemaError
 from server.storage import entries, sites
 from server.storage.database import Database, Query, Script
-from server.storage.migrate import migrate
+from server.storage.migrate import migrate, pending, shipped
 from server.storage.names import Names
 from server.storage.sqlite import SqliteDatabase
-from tests.bench.table import say
+from tests.bench.table import CannotMeasure, say
 from tests.bench.workload import KEY, SETTINGS, Workload
 
 NAME = "handraise.db"
@@ -48,10 +50,27 @@ async def turn(database: Database, script: Script[object]) -> None:
         raise outcome.error
 
 
+def kept(place: Path, mark: str) -> bool:
+    """Whether a database that was marked so is there. Raises `CannotMeasure` where it is not of
+    this program's schema: a server would not open it, and readers in process would not notice."""
+    if not (place / mark).exists():
+        return False
+    address = f"{(place / NAME).absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            rows = connection.execute("SELECT version, name, checksum FROM schema_versions")
+            lacking = pending({row[0]: (row[1], row[2]) for row in rows}, shipped())
+    except (sqlite3.Error, SchemaError) as error:
+        raise CannotMeasure(f"{place / NAME} cannot be used again: {error}") from error
+    if lacking:
+        raise CannotMeasure(f"{place / NAME} cannot be used again: it lacks {lacking[0].name}")
+    return True
+
+
 def filled(folder: Path, events: int) -> Path:
     """The folder of a filled SQLite database, made if it is not there yet."""
     place = folder / f"filled-{events}"
-    if not (place / "done").exists():
+    if not kept(place, "done"):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         began = time.monotonic()

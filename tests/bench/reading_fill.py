@@ -25,7 +25,7 @@ from server.project import site_projector
 from server.reports.packing import Packing
 from server.storage import sqlite
 from tests.bench.late import World
-from tests.bench.place import NAME, now_ms
+from tests.bench.place import NAME, kept, now_ms
 from tests.bench.table import say
 from tests.bench.workload import EVENTS_A_VISITOR, LANGUAGES, SCREENS, urls
 
@@ -203,8 +203,8 @@ async def _fill(place: Path, parts: Iterator[list[Event]], events: int) -> None:
 def filled_with(place: Path, parts: Iterator[list[Event]], events: int) -> Path:
     """A folder with a database of these events, all projected; made if it is not there. One that
     was left while it was projected is gone on with."""
-    if not (place / "done").exists():
-        if not (place / APPENDED).exists():
+    if not kept(place, "done"):
+        if not kept(place, APPENDED):
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
         began = time.monotonic()

@@ -10,6 +10,7 @@ from server.metrics import Metrics
 from server.model import Site
 from server.project.replay import Replay, Replays
 from server.storage import sites
+from server.storage.database import Database
 from server.storage.sqlite import SqliteDatabase
 from server.storage.writer import Writer
 from tests.bench.place import NAME, now_ms
@@ -22,6 +23,13 @@ async def _rebuild(path: Path) -> tuple[float, int]:
     """Seconds, and entries read."""
     database = SqliteDatabase(path)
     await database.open()
+    try:
+        return await _replayed(database)
+    finally:  # its threads would keep the bench from its end
+        await database.close()
+
+
+async def _replayed(database: Database) -> tuple[float, int]:
     metrics = Metrics()
     writer = Writer(database, metrics)
     writing = asyncio.create_task(writer.serve())
@@ -39,7 +47,6 @@ async def _rebuild(path: Path) -> tuple[float, int]:
     seconds = time.perf_counter() - started
     writer.close()
     await writing
-    await database.close()
     if replay.state != "done" or known[0].generation != 2:
         raise RuntimeError(f"the rebuild has failed: {replay.detail}")
     return seconds, replay.done

@@ -1,37 +1,55 @@
 """Runs of a server against the generator, each in a process of its own on a core of its own."""
 
 import json
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tests.bench.load import CONNECTIONS
+from tests.bench.table import CannotMeasure, say
 
 Load = dict[str, float]
+#: A program that has said nothing for so long will not; one that ends has so long to be gone.
+SILENT_S, GONE_S = 120.0, 5.0
+#: What a generator may take beside its load: requests put together, answers waited for.
+BESIDE_S = 300.0
+
+
+def last_lines(text: str, count: int = 4) -> str:
+    """The end of what a program said, as one line."""
+    return " / ".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
 
 
 class Host:
-    """A server process: its port, and a line of JSON about itself whenever asked."""
+    """A server process: its port, and a line of JSON about itself whenever asked.
+
+    Raises `CannotMeasure`, with what it said last, once it has ended or says nothing any more.
+    """
 
     def __init__(self, mode: str, *arguments: str) -> None:
         began = time.perf_counter()
+        self.mode = mode
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.host", mode, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self.said,
             text=True,
         )
-        line = self._out.readline()
-        if not line:
-            raise RuntimeError("the server under test did not start")
-        self.port = int(line)
+        try:
+            self.port = int(self._line("did not start"))
+        except BaseException:
+            self.stop()
+            raise
         self.seconds_to_start = time.perf_counter() - began
 
     @property
@@ -39,12 +57,29 @@ class Host:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    def _line(self, otherwise: str) -> str:
+        """The next line it says. There is never more than one to read, so none is in a buffer."""
+        ready, _, _ = select.select([self._out], [], [], SILENT_S)
+        line = self._out.readline() if ready else ""
+        if line:
+            return line
+        try:
+            how = f"it ended with {self.process.wait(GONE_S if ready else 0)}"
+        except subprocess.TimeoutExpired:
+            self.kill()
+            how = "it said nothing any more and was killed"
+        self.said.seek(0)
+        told = last_lines(self.said.read()) or "it gave no reason"
+        self.said.truncate(0)  # told now
+        raise CannotMeasure(f"the server under test ({self.mode}) {otherwise}, {how}: {told}")
+
     def ask(self, word: str = "") -> dict[str, float]:
         """Its state. The word `sample` also has it begin to write down what it does."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{word}\n")
-        self.process.stdin.flush()
-        answer: dict[str, float] = json.loads(self._out.readline())
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(f"{word}\n")
+            self.process.stdin.flush()
+        answer: dict[str, float] = json.loads(self._line("answers no more"))
         return answer
 
     def forget_peak(self) -> None:
@@ -53,14 +88,19 @@ class Host:
             Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", "ascii")
 
     def stop(self) -> None:
+        """End it, and pass on what it complained of."""
         assert self.process.stdin is not None
-        if self.process.poll() is None:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
         self._out.close()
+        with self.said:
+            self.said.seek(0)
+            if told := last_lines(self.said.read()):
+                say(f"  the server under test ({self.mode}) said: {told}")
 
     def kill(self) -> None:
         self.process.kill()
@@ -81,9 +121,20 @@ def generate(port: int, seconds: float, **options: Any) -> Load:
     command = [sys.executable, "-m", "tests.bench.load", f"--port={port}", f"--seconds={seconds}"]
     for name, value in options.items():
         command.append(f"--{name}" if value is True else f"--{name}={value}")
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: Load = json.loads(done.stdout)
+    found: Load = json.loads(_printed("the generator", command, seconds + BESIDE_S))
     return found
+
+
+def _printed(what: str, command: Sequence[str], seconds: float) -> str:
+    """What a program printed. Raises `CannotMeasure` where it fails or does not end in time."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise CannotMeasure(f"{what} has not ended after {seconds:.0f} s and was killed") from error
+    if done.returncode:
+        told = last_lines(done.stderr) or "it gave no reason"
+        raise CannotMeasure(f"{what} ended with {done.returncode}: {told}")
+    return done.stdout
 
 
 def wrk(port: int, seconds: float) -> float | None:
@@ -104,8 +155,8 @@ def wrk(port: int, seconds: float) -> float | None:
         script.flush()
         arguments = ["taskset", "-c", "1", program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s"]
         arguments += ["-s", script.name, f"http://127.0.0.1:{port}/e"]
-        done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("Requests/sec"))
+        told = _printed("wrk", arguments, seconds + BESIDE_S)
+    line = next(line for line in told.splitlines() if line.startswith("Requests/sec"))
     return float(line.split()[1])
 
 

@@ -229,11 +229,11 @@ def start_rows(place: Sqlite, runs: int, events: int) -> list[Row]:
     starts, backs = [], []
     for turn_ in range(runs):
         folder = place.copies.fresh()
-        first = Host("app", "--data", str(folder))
-        generate(first.port, 2, requests=20_000, seed=99 + turn_)
-        first.kill()
-        second = Host("app", "--data", str(folder))
-        second.stop()
+        with host("app", "--data", str(folder)) as first:
+            generate(first.port, 2, requests=20_000, seed=99 + turn_)
+            first.kill()
+        with host("app", "--data", str(folder)) as second:
+            pass
         starts.append(first.seconds_to_start)
         backs.append(second.seconds_to_start)
     what = f"start, {events:,} events stored"

@@ -1,10 +1,14 @@
 """The one table: what | must | stretch | measured | met or the distance."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import click
+
+
+class CannotMeasure(Exception):
+    """Why a group has no figures: the text is a sentence for whoever runs the bench."""
 
 
 class Row(NamedTuple):
@@ -54,8 +58,8 @@ def medians(runs: Sequence[Sequence[Row]]) -> list[Row]:
     return found
 
 
-def shown(rows: Sequence[Row]) -> str:
-    """All rows as aligned text."""
+def shown(rows: Sequence[Row], broken: Mapping[str, str]) -> str:
+    """All rows as aligned text, then the groups that broke, each with the reason."""
     lines = [("what", "must", "stretch", "measured", "verdict", "note")]
     for row in rows:
         mark = "≥ " if row.least else "≤ "
@@ -69,6 +73,7 @@ def shown(rows: Sequence[Row]) -> str:
                 row.note,
             )
         )
+    lines += [(name, "", "", "", "NOT MEASURED", why) for name, why in broken.items()]
     widths = [max(len(line[i]) for line in lines) for i in range(6)]
     return "\n".join(
         " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import kill
-from tests.faults.asking import ANSWER_S, ask
+from tests.faults.asking import ANSWER_S, Reply, request_of
 from tests.faults.kill import Server, body_of
-from tests.faults.load import AGAIN_S, Met, end, fresh
+from tests.faults.load import Met, end, fresh
 from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
+from tests.faults.sending import AGAIN_S, Letter, send
 from tests.faults.weak import MODULE
 
 CLIENTS, BATCH = 8, 10
@@ -29,6 +30,7 @@ CHANGED = "https://acme.example/changed"
 class Mail:
     """Batches on their way: new ones in the ledger, others to be sent again."""
 
+    key: str
     met: Met
     dice: random.Random
     again: deque[list[bytes]] = field(default_factory=deque)
@@ -36,8 +38,15 @@ class Mail:
     accepted: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def take(self) -> tuple[list[bytes], bool]:
-        """The next batch, and whether its events are told as something else."""
+    def take(self) -> Letter | None:
+        """The next batch, as it is or told as something else; None once nothing is left."""
+        if not self.met.todo and not self.again:
+            return None
+        ids, other = self._next()
+        return Letter(ids, request_of("/e", (changed if other else body_of)(self.key, ids)))
+
+    def _next(self) -> tuple[list[bytes], bool]:
+        """A batch, and whether its events are told as something else."""
         todo = self.met.todo
         if self.again and (not todo or self.dice.random() < 0.8):
             ids = self.again.popleft()
@@ -55,17 +64,22 @@ class Mail:
                 self.again.insert(self.dice.randint(0, len(self.again)), list(ids))
         return ids, False
 
-    def told(self, ids: list[bytes], status: int, body: bytes) -> None:
+    def told(self, ids: list[bytes], reply: Reply, _took_s: float) -> float:
         """What the server said of a batch."""
-        if status != 202:
-            self.wrong.append(f"answered {status}")
-            return
-        answer = json.loads(body)
+        if reply.status != 202:
+            self.wrong.append(f"answered {reply.status}")
+            return 0.0
+        answer = json.loads(reply.body)
         known = sum(one in self.met.acknowledged for one in ids)
         if answer["accepted"] + answer["duplicates"] != len(ids) or answer["duplicates"] < known:
             self.wrong.append(f"{known} of {len(ids)} known, told {answer}")
         self.accepted += answer["accepted"]
         self.met.acknowledged.update(ids)
+        return 0.0
+
+    def cut(self, ids: list[bytes]) -> None:
+        """What had no answer is sent again."""
+        self.met.todo.extend(one for one in ids if one not in self.met.acknowledged)
 
 
 def changed(key: str, ids: list[bytes]) -> bytes:
@@ -76,36 +90,15 @@ def changed(key: str, ids: list[bytes]) -> bytes:
     return json.dumps(body).encode()
 
 
-async def sender(port: int, key: str, mail: Mail) -> None:
-    """Send until nothing is left or the server is gone; what had no answer is sent again."""
-    ids: list[bytes] = []
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return
-    try:
-        while mail.met.todo or mail.again:
-            ids, other = mail.take()
-            body = changed(key, ids) if other else body_of(key, ids)
-            async with asyncio.timeout(ANSWER_S):
-                reply = await ask(reader, writer, "/e", body)
-            mail.told(ids, reply.status, reply.body)
-            ids = []
-    except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-        mail.met.todo.extend(one for one in ids if one not in mail.met.acknowledged)
-    finally:
-        writer.close()
-
-
 async def lives(server: Server, key: str, kills: int) -> Mail:
     """So many lives ended by kill -9 on the way, and one in which all that is left is sent."""
-    mail = Mail(fresh(0), random.Random(19))
+    mail = Mail(key, fresh(0), random.Random(19))
     for number in range(kills + 1):
         mail.met.more(LIFE_EVENTS)
         mail.dice.shuffle(mail.met.todo)
         until = len(mail.met.acknowledged) + mail.dice.randrange(LIFE_EVENTS)
         await server.start()
-        senders = [asyncio.create_task(sender(server.port, key, mail)) for _ in range(CLIENTS)]
+        senders = [asyncio.create_task(send(server.port, mail, ANSWER_S)) for _ in range(CLIENTS)]
         all_sent = asyncio.gather(*senders)
         while not all_sent.done():
             if number < kills and len(mail.met.acknowledged) >= until:

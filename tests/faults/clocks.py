@@ -19,15 +19,13 @@ from pathlib import Path
 from server.ingest.payload import write_id
 from tests.faults.asking import get, once
 from tests.faults.backups import command
-from tests.faults.kill import key_of
 from tests.faults.receivers import add
-from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
 from tests.faults.starts import stop
-from tests.faults.under_load import Book, Program, load
+from tests.faults.trial import Trial
+from tests.faults.under_load import Program, load
 from tests.tell.receivers import Answer, Receiver, receiving, until
 
-MODULE = "tests.faults.jumping"
 HOUR, DAY, STEP = 3_600.0, 86_400.0, 0.5  # seconds
 #: One after another; what they add up to is nothing.
 JUMPS = (HOUR, -HOUR, -DAY, DAY, STEP, -STEP, -HOUR, -HOUR, DAY, 2 * HOUR, -DAY, 0.0)
@@ -38,30 +36,32 @@ NEGATIVE = "SELECT count(*) FROM sessions WHERE end_at < start_at OR engaged_ms 
 
 
 @dataclass
-class World:
-    """A server, the clock it sees, and what was wrong."""
+class World(Trial):
+    """A server, the clock it sees, `off` by so many seconds, and whom it tells."""
 
-    data: Path
-    key: str
-    how: str
-    receiver: Receiver
-    environment: dict[str, str]
-    book: Book = field(default_factory=lambda: Book(seed=12))
+    how: str = "sound"
     off: float = 0.0
-    bad: list[str] = field(default_factory=list)
+    receiver: Receiver = field(default_factory=Receiver)
+
+    @property
+    def module(self) -> str:
+        return "tests.faults.jumping"
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        return (self.how,)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"FAULTS_CLOCK": str(self.clock), "HANDRAISE_TELL_EXEMPT": self.receiver.host}
 
     @property
     def clock(self) -> Path:
-        return self.data.parent / "clock"
+        return self.folder / "clock"
 
     def set(self, off: float) -> None:
         self.off = off
         self.clock.write_text(str(off), "utf-8")
-
-    def server(self, *under: str) -> Program:
-        return Program(
-            MODULE, self.data, before=(self.how,), environment=self.environment, under=under
-        )
 
 
 async def raises_hand(port: int, key: str, number: int) -> bool:
@@ -132,7 +132,7 @@ async def ends(world: World) -> None:
     shown is over: scores are those of a day, and some were made for one to come."""
     world.set(2 * DAY)
     under = OTHER_CLOCK if os.geteuid() == 0 and shutil.which("unshare") else ()
-    server = world.server(*under)
+    server = world.server(under=under)
     await server.start()
     async with load(world.book, world.key, lambda: server.port):
         await world.book.more(STEADY, 20)
@@ -147,44 +147,30 @@ async def ends(world: World) -> None:
         world.bad.append(f"{negative} sessions of negative length")
 
 
-async def run(data: Path, how: str, jumps: list[float]) -> World:
-    async with receiving() as receiver:
-        environment = {
-            **os.environ,
-            "FAULTS_CLOCK": str(data.parent / "clock"),
-            "HANDRAISE_TELL_EXEMPT": receiver.host,
-        }
-        key = await asyncio.to_thread(key_of, data)
-        world = World(data, key, how, receiver, environment)
+async def run(world: World, jumps: list[float]) -> None:
+    async with receiving() as world.receiver:
         world.set(0.0)
-        await asyncio.to_thread(add, data, receiver.url, environment)
+        environment = {**os.environ, **world.settings}
+        await asyncio.to_thread(add, world.data, world.receiver.url, environment)
         server = world.server()
         await server.start()
-        async with load(world.book, key, lambda: server.port, senders=4, pause_s=0.02):
+        async with load(world.book, world.key, lambda: server.port, senders=4, pause_s=0.02):
             await world.book.more(STEADY)
             for number, by in enumerate(jumps):
                 world.bad += await jump(world, server, number + 1, by)
         await stop(server)
-        if how == "sound":
+        if world.how == "sound":
             await ends(world)
-    return world
 
 
 def outcome(folder: Path, jumps: list[float], how: str = "sound") -> Outcome:
     """Jumps of the clock as one row of the table."""
-    world = asyncio.run(run(folder / "data", how, jumps))
-    left = look(folder / "data" / "handraise.db", set(world.book.acknowledged))
-    if left.gaps or left.sound != "ok":
-        world.bad.append(f"gaps {left.gaps}, file {left.sound}")
-    return Outcome(
-        len(jumps),
-        max(0, len(jumps) - len(world.bad)),
-        len(set(world.book.acknowledged)),
-        left.lost,
-        left.doubled,
-        "; ".join(world.bad[:4])
-        or f"{len(world.receiver.got)} requests for {2 * len(jumps)} deliveries that failed once",
-    )
+    world = World(folder, how=how)
+    world.add_site()
+    asyncio.run(run(world, jumps))
+    told = len(world.receiver.got)
+    note = f"{told} requests for {2 * len(jumps)} deliveries that failed once"
+    return world.outcome(len(jumps), note)
 
 
 FAULTS = (

@@ -22,8 +22,8 @@ from tests.faults.remains import Remains, look
 from tests.faults.row import Fault, Outcome
 from tests.faults.soak import new_token
 from tests.faults.starts import Start, shoot, stop, takes, tried
+from tests.faults.trial import Trial
 from tests.faults.under_load import Book, Program, load
-from tests.faults.weak import MODULE
 
 EARLY, LATE = 1_500, 500  # events before the backup and after it
 NEW = 100
@@ -77,18 +77,12 @@ DAMAGES: dict[str, tuple[str, Callable[[Path, random.Random], object]]] = {
 
 
 @dataclass
-class World:
-    """A folder as kill -9 left it, a backup of an hour before, and what was acknowledged."""
+class World(Trial):
+    """A folder as kill -9 left it, a backup of an hour before, and copies that are damaged."""
 
-    folder: Path
-    module: str
-    settings: dict[str, str]
-    key: str = ""
     token: str = ""
-    book: Book = field(default_factory=lambda: Book(seed=7))
-    before: set[bytes] = field(default_factory=set)  # acknowledged when the backup began
+    known: set[bytes] = field(default_factory=set)  # acknowledged when the backup began
     told: set[bytes] = field(default_factory=set)  # acknowledged at the kill
-    bad: list[str] = field(default_factory=list)
     how: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     doubled: int = 0
@@ -97,23 +91,18 @@ class World:
     def copy(self) -> Path:
         return self.folder / "copy.db"
 
-    def server(self, data: Path) -> Program:
-        log = self.folder / "said"
-        return Program(self.module, data, environment=self.settings, log=log)
-
     def ended(self, how: str) -> None:
         self.how[how] = self.how.get(how, 0) + 1
 
 
 async def fill(world: World) -> None:
     """A life that ends in order, a backup, and one that does not."""
-    base = world.folder / "base"
-    world.key = await asyncio.to_thread(key_of, base)
+    base = world.data
     world.token = await new_token(base)
     server = Program("server", base)
     await server.start()
     assert await takes(server, world.book, world.key, EARLY, 30)
-    world.before = set(world.book.acknowledged)
+    world.known = set(world.book.acknowledged)
     said = await backup(base, world.copy)
     assert not said, said
     await stop(server)
@@ -133,7 +122,7 @@ async def fill(world: World) -> None:
 def damage(world: World, number: int, kind: str) -> Path:
     """A folder of its own with that damage."""
     data = world.folder / f"damaged-{number}"
-    shutil.copytree(world.folder / "base", data, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(world.data, data, ignore=shutil.ignore_patterns("*.sock"))
     log = data / "handraise.db-wal"
     shutil.copyfile(world.folder / "other" / "handraise.db-wal", f"{log}.other")
     suffix, do = DAMAGES[kind]
@@ -163,13 +152,13 @@ async def restored(world: World, data: Path, content: bytes) -> str:
     kept = read(data, "handraise.db.before-restore-1")
     if content and kept != content:
         return "what was damaged is not kept"
-    server = world.server(data)
+    server = world.server(data, log=world.log)
     start = await tried(server)
     if start.status is not None:
         return f"no start after the restore: {start.said[-160:]}"
     went_on = await takes(server, world.book, world.key, NEW)
     await shoot(server)
-    left = whole(data, world.before | set(world.book.acknowledged[-NEW:]))
+    left = whole(data, world.known | set(world.book.acknowledged[-NEW:]))
     world.lost += left.lost
     world.doubled += left.doubled
     if not went_on or left.lost + left.doubled + left.gaps or left.sound != "ok":
@@ -208,7 +197,7 @@ async def served(world: World, data: Path, kind: str, start: Start, server: Prog
         world.ended("served, and told")
         return await restored(world, data, b"")
     missing = "is missing" in start.said
-    if sound and kind in OF_LOG and not whole(data, world.before | now).lost:
+    if sound and kind in OF_LOG and not whole(data, world.known | now).lost:
         world.ended("said that its log is gone" if missing else "lost the end of its log unseen")
         return "" if missing or kind != "log missing" else "nothing was said of the missing log"
     world.lost += left.lost
@@ -219,7 +208,7 @@ async def served(world: World, data: Path, kind: str, start: Start, server: Prog
 async def one(world: World, number: int, kind: str) -> None:
     data = await asyncio.to_thread(damage, world, number, kind)
     before = read(data, "handraise.db")
-    server = world.server(data)
+    server = world.server(data, log=world.log)
     start = await tried(server)
     if start.status is None:
         wrong = await served(world, data, kind, start, server)
@@ -242,8 +231,8 @@ async def lives(world: World, kinds: list[str]) -> None:
 
 def outcome(folder: Path, kinds: list[str], weakness: str = "") -> Outcome:
     """Damages as one row of the table."""
-    settings = {"FAULTS_WEAKNESS": weakness} if weakness else {}
-    world = World(folder, MODULE if weakness else "server", settings)
+    world = World(folder, weakness)
+    world.add_site()
     asyncio.run(lives(world, kinds))
     how = ", ".join(f"{count} {name}" for name, count in sorted(world.how.items()))
     return Outcome(

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.ingest.payload import write_id
-from tests.faults.asking import read_reply, request_of
+from tests.faults.asking import Reply, request_of
 from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
+from tests.faults.sending import Letter, send
 
 READY_S = 60  # on a machine that does much else
 LIFE_S = 60
@@ -108,32 +109,34 @@ def body_of(key: str, ids: list[bytes]) -> bytes:
     return json.dumps({"k": key, "v": visitor, "t": now, "e": events}).encode()
 
 
-async def client(port: int, key: str, ledger: Ledger) -> None:
-    """Send batches one after another until the server dies or nothing is left."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return
-    ids: list[bytes] = []
-    try:
-        while ledger.todo:
-            ids = [ledger.todo.popleft() for _ in range(min(BATCH, len(ledger.todo)))]
-            writer.write(request_of("/e", body_of(key, ids)))
-            ledger.sent += len(ids)
-            ledger.in_flight += len(ids)
-            reply = await read_reply(reader)
-            answer = json.loads(reply.body)
-            ledger.in_flight -= len(ids)
-            assert reply.status == 202, answer
-            assert answer["accepted"] + answer["duplicates"] == len(ids)
-            ledger.acknowledged.update(ids)
-            ids = []
-            if len(ledger.acknowledged) >= ledger.until:
-                ledger.reached.set()
-    except (ConnectionError, asyncio.IncompleteReadError):
-        ledger.todo.extend(ids)
-    finally:
-        writer.close()
+@dataclass
+class Client:
+    """Sends until the server dies or nothing is left; every answer must be 202."""
+
+    key: str
+    ledger: Ledger
+
+    def take(self) -> Letter | None:
+        ledger = self.ledger
+        if not ledger.todo:
+            return None
+        ids = [ledger.todo.popleft() for _ in range(min(BATCH, len(ledger.todo)))]
+        ledger.sent += len(ids)
+        ledger.in_flight += len(ids)
+        return Letter(ids, request_of("/e", body_of(self.key, ids)))
+
+    def told(self, ids: list[bytes], reply: Reply, _took_s: float) -> float:
+        ledger, answer = self.ledger, json.loads(reply.body)
+        ledger.in_flight -= len(ids)
+        assert reply.status == 202, answer
+        assert answer["accepted"] + answer["duplicates"] == len(ids)
+        ledger.acknowledged.update(ids)
+        if len(ledger.acknowledged) >= ledger.until:
+            ledger.reached.set()
+        return 0.0
+
+    def cut(self, ids: list[bytes]) -> None:
+        self.ledger.todo.extend(ids)
 
 
 async def life(server: Server, key: str, ledger: Ledger, until: int) -> None:
@@ -141,7 +144,8 @@ async def life(server: Server, key: str, ledger: Ledger, until: int) -> None:
     await server.start()
     ledger.in_flight, ledger.until = 0, until
     ledger.reached.clear()
-    clients = [asyncio.create_task(client(server.port, key, ledger)) for _ in range(CLIENTS)]
+    outbox = Client(key, ledger)
+    clients = [asyncio.create_task(send(server.port, outbox)) for _ in range(CLIENTS)]
     async with asyncio.timeout(LIFE_S):
         await ledger.reached.wait()
     ledger.kills_in_flight.append(ledger.in_flight)

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from tests.faults.asking import ANSWER_S, ask, once
+from tests.faults.asking import ANSWER_S, Reply, once, request_of
 from tests.faults.kill import Ledger, Server, body_of
+from tests.faults.sending import AGAIN_S, Letter, send
 
-AGAIN_S = 0.05
 START_MS = 1_790_000_000_000
 
 
@@ -45,40 +45,40 @@ def fresh(count: int) -> Met:
     return met
 
 
-async def visitor(port: int, key: str, met: Met, batch: int, over: asyncio.Event) -> None:
-    """Send what waits until told that it is over, or until the server is gone."""
-    ids: list[bytes] = []
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return
-    try:
-        while not over.is_set():
-            ids = [met.todo.popleft() for _ in range(min(batch, len(met.todo)))]
-            if not ids:
-                await asyncio.sleep(AGAIN_S)
-                continue
-            began = time.monotonic()
-            async with asyncio.timeout(ANSWER_S):
-                reply = await ask(reader, writer, "/e", body_of(key, ids))
-            met.slowest_s = max(met.slowest_s, time.monotonic() - began)
-            met.statuses[reply.status] += 1
-            met.sent += len(ids)
-            if reply.status == 202:
-                told = json.loads(reply.body)
-                assert told["accepted"] + told["duplicates"] == len(ids), told
-                met.acknowledged.update(ids)
-                if len(met.acknowledged) >= met.until:
-                    met.reached.set()
-            else:
-                met.bare += reply.status == 503 and "retry-after" not in reply.headers
-                met.todo.extend(ids)
-                await asyncio.sleep(AGAIN_S)
-            ids = []
-    except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
-        met.todo.extend(ids)
-    finally:
-        writer.close()
+@dataclass
+class Visitor:
+    """Sends what waits until it is over, or until the server is gone."""
+
+    key: str
+    met: Met
+    batch: int
+    over: asyncio.Event
+
+    def take(self) -> Letter | None:
+        if self.over.is_set():
+            return None
+        todo = self.met.todo
+        ids = [todo.popleft() for _ in range(min(self.batch, len(todo)))]
+        return Letter(ids, request_of("/e", body_of(self.key, ids)) if ids else b"")
+
+    def told(self, ids: list[bytes], reply: Reply, took_s: float) -> float:
+        met = self.met
+        met.slowest_s = max(met.slowest_s, took_s)
+        met.statuses[reply.status] += 1
+        met.sent += len(ids)
+        if reply.status != 202:
+            met.bare += reply.status == 503 and "retry-after" not in reply.headers
+            met.todo.extend(ids)
+            return AGAIN_S
+        told = json.loads(reply.body)
+        assert told["accepted"] + told["duplicates"] == len(ids), told
+        met.acknowledged.update(ids)
+        if len(met.acknowledged) >= met.until:
+            met.reached.set()
+        return 0.0
+
+    def cut(self, ids: list[bytes]) -> None:
+        self.met.todo.extend(ids)
 
 
 @asynccontextmanager
@@ -87,7 +87,8 @@ async def visitors(
 ) -> AsyncIterator[None]:
     """So many visitors send, one batch after another, while this lasts; each gets its answer."""
     over = asyncio.Event()
-    tasks = [asyncio.create_task(visitor(port, key, met, batch, over)) for _ in range(count)]
+    outbox = Visitor(key, met, batch, over)
+    tasks = [asyncio.create_task(send(port, outbox, ANSWER_S)) for _ in range(count)]
     try:
         yield
     finally:

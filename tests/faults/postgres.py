@@ -13,7 +13,8 @@ from tests.faults.asking import get
 from tests.faults.kill import key_of
 from tests.faults.remains import compare
 from tests.faults.row import CannotRun, Fault, Outcome
-from tests.faults.under_load import AGAIN_S, Book, Program, load
+from tests.faults.sending import AGAIN_S
+from tests.faults.under_load import Book, Program, load
 from tests.storage.proxy import Proxy, proxied
 
 BACK_S = 5.0

@@ -13,19 +13,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.asking import get, once
 from tests.faults.clocks import raises_hand
-from tests.faults.kill import key_of
 from tests.faults.receivers import add
-from tests.faults.remains import look
 from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.soak import new_token
 from tests.faults.starts import shoot
-from tests.faults.under_load import Book, Program, load
-from tests.faults.weak import MODULE
+from tests.faults.trial import Trial
+from tests.faults.under_load import Program, load
 from tests.tell.receivers import Receiver, receiving, until
 
 FILES, HOARD = 256, 400
@@ -50,27 +48,10 @@ NAMES = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
 
 
 @dataclass
-class World:
-    """A server under load, and what was wrong."""
+class World(Trial):
+    """A server under load, and a token to read by."""
 
-    folder: Path
-    weakness: str = ""
-    key: str = ""
     token: str = ""
-    book: Book = field(default_factory=lambda: Book(seed=21))
-    bad: list[str] = field(default_factory=list)
-    figures: list[str] = field(default_factory=list)
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    def server(self, data: Path | None = None, under: tuple[str, ...] = ()) -> Program:
-        environment = {"HANDRAISE_TELL_EXEMPT": os.environ.get("HANDRAISE_TELL_EXEMPT", "")}
-        if self.weakness:
-            environment["FAULTS_WEAKNESS"] = self.weakness
-        module = MODULE if self.weakness else "server"
-        return Program(module, data or self.data, environment=environment, under=under)
 
     async def goes_on(self, when: str, count: int = DURING) -> None:
         """Those who have a connection are answered 202, and nothing else."""
@@ -256,7 +237,6 @@ async def told(world: World, server: Program, known: Receiver, number: int) -> N
 
 
 async def run(world: World, dry: Dry, times: int) -> None:
-    world.key = await asyncio.to_thread(key_of, world.data)
     world.token = await new_token(world.data)
     await dry(world, times)
 
@@ -266,19 +246,10 @@ def outcome(folder: Path, dry: Dry, times: int, weakness: str = "") -> Outcome:
     if sys.platform != "linux":
         raise CannotRun("these limits are Linux's")
     world = World(folder, weakness)
+    world.add_site()
     asyncio.run(run(world, dry, times))
-    left = look(world.data / "handraise.db", set(world.book.acknowledged))
-    if left.gaps or left.sound != "ok":
-        world.bad.append(f"gaps {left.gaps}, file {left.sound}")
     slowest = max((took for _, took in world.book.took), default=0.0)
-    return Outcome(
-        times,
-        max(0, times - len(world.bad)),
-        len(set(world.book.acknowledged)),
-        left.lost,
-        left.doubled,
-        "; ".join([f"slowest answer {slowest:.2f} s", *dict.fromkeys(world.bad[:4])]),
-    )
+    return world.outcome(times, f"slowest answer {slowest:.2f} s")
 
 
 FAULTS = (

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.ingest.payload import write_id
-from tests.faults.asking import read_reply
+from tests.faults.asking import Reply
 from tests.faults.backups import command
-from tests.faults.kill import key_of
 from tests.faults.remains import look
 from tests.faults.row import Fault, Outcome
+from tests.faults.sending import Letter, send
 from tests.faults.slow import resident_kb
 from tests.faults.starts import shoot
-from tests.faults.under_load import Book, Program, load
-from tests.faults.weak import MODULE
+from tests.faults.trial import Trial
+from tests.faults.under_load import load
 
 KEYS, STRANGERS = 1_000, 16
 THOUSANDS = 40  # of requests
@@ -58,60 +58,68 @@ def junk(dice: random.Random, key: str) -> bytes:
 
 
 @dataclass
-class World:
+class World(Trial):
     """A server, its good visitors, and what strangers were told."""
 
-    server: Program
-    key: str
-    book: Book = field(default_factory=lambda: Book(seed=6))
-    told: Counter[int] = field(default_factory=Counter)
+    port: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
     left: int = 0
-
-    async def stranger(self, number: int) -> None:
-        """Send junk until there is no more of it; a connection that is closed is made anew."""
-        dice = random.Random(number)
-        while self.left > 0:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-            except OSError:
-                return
-            try:
-                while self.left > 0:
-                    self.left -= 1
-                    writer.write(junk(dice, self.key))
-                    status, _, _ = await read_reply(reader)
-                    self.told[status] += 1
-            except (ConnectionError, asyncio.IncompleteReadError):
-                self.told[0] += 1
-            finally:
-                writer.close()
 
     async def flood(self, requests: int) -> None:
         self.left = requests
-        await asyncio.gather(*(self.stranger(number) for number in range(STRANGERS)))
+        await asyncio.gather(*(strange(Stranger(self, number)) for number in range(STRANGERS)))
 
 
-async def run(world: World, requests: int) -> tuple[int, float, list[str]]:
-    """Memory that was taken for good (kB), the slowest good answer (s), and what was wrong."""
-    wrong: list[str] = []
-    await world.server.start()
-    async with load(world.book, world.key, lambda: world.server.port, senders=2, pause_s=0.01):
+class Stranger:
+    """Sends junk until there is no more of it."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.dice = random.Random(number)
+
+    def take(self) -> Letter | None:
+        if self.world.left <= 0:
+            return None
+        self.world.left -= 1
+        return Letter([], junk(self.dice, self.world.key))
+
+    def told(self, _ids: list[bytes], reply: Reply, _took_s: float) -> float:
+        self.world.statuses[reply.status] += 1
+        return 0.0
+
+    def cut(self, _ids: list[bytes]) -> None:
+        self.world.statuses[0] += 1
+
+
+async def strange(stranger: Stranger) -> None:
+    """A connection that is closed is made anew."""
+    world = stranger.world
+    while world.left > 0 and await send(world.port, stranger):
+        pass
+
+
+async def run(world: World, requests: int) -> tuple[int, float]:
+    """Memory that was taken for good (kB), and the slowest good answer (s)."""
+    server = world.server(log=world.log)
+    await server.start()
+    world.port = server.port
+    async with load(world.book, world.key, lambda: world.port, senders=2, pause_s=0.01):
         await world.book.more(STEADY)
         await world.flood(requests // 4)  # what is kept of some is kept once
-        before, known = resident_kb(world.server), len(world.book.took)
+        before, known = resident_kb(server), len(world.book.took)
         began, stored = time.monotonic(), len(world.book.acknowledged)
         await world.flood(requests - requests // 4)
         seconds = time.monotonic() - began
         if len(world.book.acknowledged) - stored < seconds * 10:
-            wrong.append("good events are hardly taken")
+            world.bad.append("good events are hardly taken")
         await world.book.more(STEADY)
-        grown = resident_kb(world.server) - before
+        grown = resident_kb(server) - before
     slowest = max((took for _, took in world.book.took[known:]), default=0.0)
-    told = await command(world.server.data, "doctor")
+    told = await command(world.data, "doctor")
     if told:
-        wrong.append(f"doctor: {told[-160:]}")
-    await shoot(world.server)
-    return grown, slowest, wrong
+        world.bad.append(f"doctor: {told[-160:]}")
+    await shoot(server)
+    return grown, slowest
 
 
 def bytes_of(database: Path) -> int:
@@ -126,41 +134,31 @@ def bytes_of(database: Path) -> int:
 
 def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
     """A flood of `times` thousand requests as one row of the table."""
-    data, log = folder / "data", folder / "log"
-    key = key_of(data)
-    environment = {"FAULTS_WEAKNESS": weakness} if weakness else {}
-    module = MODULE if weakness else "server"
-    world = World(Program(module, data, environment=environment, log=log), key)
-    requests = times * 1_000
-    grown, slowest, wrong = asyncio.run(run(world, requests))
-    left = look(data / "handraise.db", set(world.book.acknowledged))
-    good = left.stored - len(set(world.book.acknowledged) | set(world.book.again))
-    size = bytes_of(data / "handraise.db")
-    logged = log.stat().st_size
-    wrong += [f"strangers: {status}" for status in world.told if status >= 500 and status != 503]
+    world, requests = World(folder, weakness), times * 1_000
+    world.add_site()
+    grown, slowest = asyncio.run(run(world, requests))
+    database = world.data / "handraise.db"
+    stored = look(database, ()).stored
+    strange = stored - len(set(world.book.acknowledged) | set(world.book.again))
+    size, logged = bytes_of(database), world.log.stat().st_size
+    world.bad += [
+        f"strangers: {status}" for status in world.statuses if status >= 500 and status != 503
+    ]
     checks = (
         (grown > GROWTH_KB, f"memory grew by {grown:,} kB"),
         (logged > LOG_BYTES, f"{logged:,} bytes of log"),
-        (size > EMPTY_BYTES + EVENT_BYTES * left.stored, f"{size:,} bytes of database"),
+        (size > EMPTY_BYTES + EVENT_BYTES * stored, f"{size:,} bytes of database"),
         (slowest > SLOWEST_S, f"a good visitor waited {slowest:.1f} s"),
-        (good > 0, f"{good} events of strangers are stored"),
+        (strange > 0, f"{strange} events of strangers are stored"),
         (bool(world.book.odd), f"good visitors were told {world.book.odd}"),
-        (bool(left.gaps) or left.sound != "ok", f"gaps {left.gaps}, file {left.sound}"),
     )
-    wrong += [words for is_wrong, words in checks if is_wrong]
-    answers = ", ".join(f"{status}: {count:,}" for status, count in sorted(world.told.items()))
+    world.bad += [words for is_wrong, words in checks if is_wrong]
+    answers = ", ".join(f"{status}: {count:,}" for status, count in sorted(world.statuses.items()))
     note = (
         f"{requests:,} requests of {KEYS:,} keys ({answers}); memory {grown:+,} kB, log {logged:,}"
         f" bytes, database {size:,} bytes, slowest good answer {slowest:.2f} s"
     )
-    return Outcome(
-        times,
-        0 if wrong else times,
-        len(set(world.book.acknowledged)),
-        left.lost,
-        left.doubled,
-        "; ".join([note, *wrong[:3]]),
-    )
+    return world.outcome(times, note, at_once=True)
 
 
 FAULTS = (

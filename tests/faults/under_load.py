@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.engines import _end_with_parent
-from tests.faults.asking import read_reply, request_of
+from tests.faults.asking import Reply, request_of
 from tests.faults.kill import Server, body_of
+from tests.faults.sending import AGAIN_S, Letter, send
 
 START_MS = 1_790_000_000_000
 SENDERS, BATCH = 8, 10
-AGAIN_S = 0.05  # a sender rests so long before it tries again
 PATIENCE_S = 60.0
 START_S = 60.0  # on a machine that does much else
 
@@ -161,38 +161,43 @@ class Program(Server):
         return self.process.returncode
 
 
-async def sender(
-    book: Book, key: str, port: Callable[[], int], over: asyncio.Event, batch: int, pause_s: float
-) -> None:
-    """Send batches one after another until it is over, to servers that come and go."""
-    while not over.is_set():
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port())
-        except OSError:
+@dataclass
+class Sender:
+    """Takes from a book until it is over."""
+
+    book: Book
+    key: str
+    over: asyncio.Event
+    batch: int
+    pause_s: float
+
+    def take(self) -> Letter | None:
+        if self.over.is_set():
+            return None
+        ids = self.book.take(self.batch)
+        self.book.in_flight += 1
+        return Letter(ids, request_of("/e", body_of(self.key, ids)))
+
+    def told(self, ids: list[bytes], reply: Reply, took_s: float) -> float:
+        book = self.book
+        book.in_flight -= 1
+        book.note(reply.status, ids, took_s, reply.headers)
+        if reply.status != 202:
+            return AGAIN_S
+        book.duplicates += json.loads(reply.body)["duplicates"]
+        return self.pause_s
+
+    def cut(self, ids: list[bytes]) -> None:
+        self.book.in_flight -= 1
+        self.book.cut += 1
+        self.book.again.extend(ids)
+
+
+async def sends(outbox: Sender, port: Callable[[], int]) -> None:
+    """Send until it is over, to servers that come and go."""
+    while not outbox.over.is_set():
+        if not await send(port(), outbox):
             await asyncio.sleep(AGAIN_S)
-            continue
-        ids: list[bytes] = []
-        try:
-            while not over.is_set():
-                ids = book.take(batch)
-                began = time.monotonic()
-                book.in_flight += 1
-                writer.write(request_of("/e", body_of(key, ids)))
-                status, head, body = await read_reply(reader)
-                book.in_flight -= 1
-                book.note(status, ids, time.monotonic() - began, head)
-                if status == 202:
-                    book.duplicates += json.loads(body)["duplicates"]
-                ids = []
-                await asyncio.sleep(pause_s if status == 202 else AGAIN_S)
-                if head.get("connection") == "close":
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            book.in_flight -= 1
-            book.cut += 1
-            book.again.extend(ids)
-        finally:
-            writer.close()
 
 
 @asynccontextmanager
@@ -207,9 +212,8 @@ async def load(
 ) -> AsyncIterator[None]:
     """Senders at work; in the end each waits for its last answer."""
     over = asyncio.Event()
-    tasks = [
-        asyncio.create_task(sender(book, key, port, over, batch, pause_s)) for _ in range(senders)
-    ]
+    outbox = Sender(book, key, over, batch, pause_s)
+    tasks = [asyncio.create_task(sends(outbox, port)) for _ in range(senders)]
     try:
         yield
     finally:

@@ -10,18 +10,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import disk
-from tests.faults.kill import key_of
-from tests.faults.remains import look
 from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.starts import shoot, stop, takes, tried
-from tests.faults.under_load import Book, Program
-from tests.faults.weak import MODULE
+from tests.faults.trial import Trial
+from tests.faults.under_load import Program
 
-EVENTS, NEW = 500, 100
+NEW = 100  # events
 STRANGER = 65_534
 #: uid 0 without capabilities is bound by the rights of files like everybody else.
 PLAIN = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
@@ -72,22 +69,6 @@ def under(kind: str, data: Path) -> tuple[str, ...]:
     return ("unshare", "-m", "--propagation", "private", "sh", "-c", READ_ONLY, str(data), *PLAIN)
 
 
-@dataclass
-class World:
-    """A folder, what was acknowledged, and what was wrong."""
-
-    data: Path
-    module: str
-    settings: dict[str, str]
-    key: str
-    book: Book = field(default_factory=lambda: Book(seed=5))
-    bad: list[str] = field(default_factory=list)
-
-    def server(self, *under: str) -> Program:
-        log = self.data.parent / "said"
-        return Program(self.module, self.data, environment=self.settings, log=log, under=under)
-
-
 def give_back(data: Path) -> None:
     """All rights to whoever runs this."""
     for path in (data, *data.iterdir()):
@@ -96,9 +77,9 @@ def give_back(data: Path) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
-async def lived(world: World, *, killed: bool) -> str:
+async def lived(world: Trial, *, killed: bool) -> str:
     """A life with all rights; what was wrong."""
-    server = world.server()
+    server = world.server(log=world.log)
     start = await tried(server)
     if start.status is not None:
         return f"no start: {start.said[-160:]}"
@@ -107,9 +88,9 @@ async def lived(world: World, *, killed: bool) -> str:
     return "" if went_on else "took no events"
 
 
-async def refused(world: World, kind: str) -> str:
+async def refused(world: Trial, kind: str) -> str:
     """A start without some right; what was wrong."""
-    server = world.server(*under(kind, world.data))
+    server = world.server(under=under(kind, world.data), log=world.log)
     start = await tried(server)
     if start.status is None:  # whoever serves stores, too
         await takes(server, world.book, world.key, NEW)
@@ -118,7 +99,7 @@ async def refused(world: World, kind: str) -> str:
     return start.wrong("chown", str(world.data))
 
 
-def doctor(world: World, kind: str) -> str:
+def doctor(world: Trial, kind: str) -> str:
     """What is wrong with what `doctor` says of it."""
     words = [*under(kind, world.data), *Program("server", world.data).python]
     words += ["-m", "server", "--data", str(world.data), "doctor"]
@@ -129,21 +110,21 @@ def doctor(world: World, kind: str) -> str:
     return ""
 
 
-async def one(world: World, kind: str, *, killed: bool) -> str:
+async def one(world: Trial, kind: str, *, killed: bool) -> str:
     wrong = await lived(world, killed=killed)
     if wrong:
         return wrong
     RIGHTS[kind](world.data)
     try:
         wrong = await refused(world, kind)
-        if world.module == "server":
+        if not world.weakness:
             wrong = wrong or await asyncio.to_thread(doctor, world, kind)
     finally:
         give_back(world.data)
     return wrong
 
 
-async def lives(world: World, kinds: list[str]) -> None:
+async def lives(world: Trial, kinds: list[str]) -> None:
     for number, kind in enumerate(kinds):
         needs_log = kind in {"log and index", "index unreadable"}
         wrong = await one(world, kind, killed=needs_log or number % 2 == 1)
@@ -156,22 +137,12 @@ async def lives(world: World, kinds: list[str]) -> None:
 
 def outcome(folder: Path, kinds: list[str], weakness: str = "") -> Outcome:
     """Starts without rights as one row of the table."""
-    data = folder / "data"
-    under("", data)
-    settings = {"FAULTS_WEAKNESS": weakness} if weakness else {}
-    world = World(data, MODULE if weakness else "server", settings, key_of(data))
+    world = Trial(folder, weakness)
+    under("", world.data)
+    world.add_site()
     asyncio.run(lives(world, kinds))
-    left = look(data / "handraise.db", set(world.book.acknowledged))
-    if left.gaps or left.sound != "ok":
-        world.bad.append(f"gaps {left.gaps}, file {left.sound}")
-    return Outcome(
-        len(kinds),
-        max(0, len(kinds) - len(world.bad)),
-        len(set(world.book.acknowledged)),
-        left.lost,
-        left.doubled,
-        "; ".join(world.bad[:3]) or f"{len(set(kinds))} kinds, each refused in a sentence",
-    )
+    refused = f"{len(set(kinds))} kinds, each refused in a sentence"
+    return world.outcome(len(kinds), "" if world.bad else refused)
 
 
 def kinds(times: int) -> list[str]:

@@ -14,12 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.kill import key_of
-from tests.faults.remains import look
 from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.starts import shoot
-from tests.faults.under_load import Book, Program, load
-from tests.faults.weak import MODULE
+from tests.faults.trial import Trial
+from tests.faults.under_load import load
 
 STEADY = 500
 LOOK_S = 0.01
@@ -43,30 +41,12 @@ def writers(database: Path, pids: list[int]) -> int:
 
 
 @dataclass
-class World:
+class World(Trial):
     """A server under load, what is started beside it, and the most writers at one moment."""
 
-    folder: Path
-    weakness: str
-    book: Book = field(default_factory=lambda: Book(seed=8))
     pids: list[int] = field(default_factory=list)
     most: int = 0
-    bad: list[str] = field(default_factory=list)
     said: str = ""  # the first line of a server
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def module(self) -> str:
-        return MODULE if self.weakness else "server"
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, **({"FAULTS_WEAKNESS": self.weakness} if self.weakness else {})}
-
-    def server(self) -> Program:
-        return Program(self.module, self.data, environment=self.environment())
 
     async def watch(self) -> None:
         """Look all the time."""
@@ -82,7 +62,7 @@ class World:
             *[sys.executable, "-u", "-m", self.module, "--data", str(self.data), *words],
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=self.environment(),
+            env={**os.environ, **self.settings},
         )
         self.pids.append(process.pid)
         return process
@@ -162,7 +142,6 @@ DEEDS: tuple[Deed, ...] = (
 
 
 async def run(world: World, deeds: list[Deed]) -> None:
-    key = await asyncio.to_thread(key_of, world.data)
     process = await world.begin("serve", "--port", "0")  # for its first line
     assert process.stdout is not None
     async with asyncio.timeout(ENDS_S):
@@ -175,7 +154,7 @@ async def run(world: World, deeds: list[Deed]) -> None:
     assert server.process is not None
     world.pids.append(server.process.pid)
     watching = asyncio.create_task(world.watch())
-    async with load(world.book, key, lambda: server.port, senders=4, pause_s=0.01):
+    async with load(world.book, world.key, lambda: server.port, senders=4, pause_s=0.01):
         for deed in deeds:
             await world.book.more(STEADY // len(deeds))
             if wrong := await deed(world):
@@ -190,22 +169,13 @@ def outcome(folder: Path, deeds: list[Deed], weakness: str = "") -> Outcome:
     if sys.platform != "linux":
         raise CannotRun("who has a file open is asked of /proc, which is Linux's")
     world = World(folder, weakness)
+    world.add_site()
     asyncio.run(run(world, deeds))
-    left = look(world.data / "handraise.db", set(world.book.acknowledged))
     if sqlite3.sqlite_version not in world.said:
         world.bad.append(f"the version is not said: {world.said}")
     if world.most != 1:
         world.bad.append(f"{world.most} connections for writing at one moment")
-    if left.gaps or left.sound != "ok":
-        world.bad.append(f"gaps {left.gaps}, file {left.sound}")
-    return Outcome(
-        len(deeds),
-        max(0, len(deeds) - len(world.bad)),
-        len(set(world.book.acknowledged)),
-        left.lost,
-        left.doubled,
-        "; ".join([f"SQLite {sqlite3.sqlite_version}", *world.bad[:3]]),
-    )
+    return world.outcome(len(deeds), f"SQLite {sqlite3.sqlite_version}")
 
 
 FAULTS = (

@@ -17,7 +17,7 @@ from server.project.projector import Projector
 from server.storage import entries
 from server.storage.database import Database
 from server.storage.names import Names
-from tests.project.test_retention import erased, figures, rebuilt, thin, verified
+from tests.project.thinned import erased, figures, rebuilt, thin, verified
 from tests.tracking import DAY, MIN, SETTINGS, Browser, World, tracking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -6,49 +6,11 @@ from typing import Any
 import pytest
 
 from server.project.document import read_document
-from server.project.ruleset import PRESETS
 from tests.project.histories import lines_on
-
-D1, D2, D3, D9 = "2026-05-01", "2026-05-02", "2026-05-03", "2026-05-09"
-
-
-def at(time: str, event: str, page: str = "", **more: Any) -> dict[str, Any]:
-    """An event of 1 May, or of another day if the time names it."""
-    when = time if " " in time else f"{D1} {time}"
-    return {"at": when, "event": event, "page": page} | more
-
-
-def view(time: str, page: str = "/pricing", **more: Any) -> dict[str, Any]:
-    return at(time, "page_view", page, **more)
-
-
-def read(time: str, page: str, ms: int, scroll: int) -> dict[str, Any]:
-    return at(time, "engagement", page, ms=ms, scroll=scroll)
-
-
-def track(time: str, name: str, **props: Any) -> dict[str, Any]:
-    return at(time, "track", name=name, props=props)
-
-
-def form(time: str, key: str, kind: str = "form_submit", **fields: Any) -> dict[str, Any]:
-    return at(time, kind, "/x", form=key, fields=fields)
-
-
-def event(*kinds: str, **more: Any) -> dict[str, Any]:
-    return {"type": "event", "kinds": list(kinds)} | more
-
-
-def prop(field: str, op: str = "exists", **more: object) -> dict[str, Any]:
-    return {"type": "property", "field": field, "op": op} | more
-
-
-def unlike(field: str, op: str, **more: object) -> dict[str, Any]:
-    return prop(field, op, **more) | {"not": True}
-
+from tests.project.written import D1, D2, D3, D9, at, event, form, prop, read, track, unlike, view
 
 PRICING = event("page_view", groups=["pricing"])
 Row = tuple[dict[str, Any], list[list[dict[str, Any]]], dict[str, Any], dict[str, list[float]]]
-
 #: rule, visits, traits, points of its lines by day
 ROWS: dict[str, Row] = {
     "page group": ({"when": PRICING}, [[view("09:00"), view("09:05", "/blog")]], {}, {D1: [10]}),
@@ -381,46 +343,3 @@ def test_bounds_of_groups_and_axes_are_lines_of_their_own() -> None:
     ]
     assert lines_on(ruleset, visits, {}, D1)[-1] == ["axis_cap:engagement", -6.5]
     assert ["axis_floor:fit", 20] in lines_on(ruleset, visits, {}, D1)
-
-
-STORY = [
-    [
-        view("09:00", channel="Paid Search"),
-        read("09:03", "/pricing", 90_000, 80),
-        form("09:10", "demo"),
-        view("09:12", "/careers"),
-    ],
-    [track(f"{D3} 10:00", "trial_started", seats=6)],
-]
-
-
-def test_the_preset_for_software_counts_what_speaks_against_somebody() -> None:
-    known = {"title": "Student", "email": "kim@gmail.com", "email_class": "free", "employees": 80}
-    assert lines_on(PRESETS["b2b_saas"], STORY, known, D3) == [
-        ["pricing_page", 9.54],
-        ["deep_read", 4.77],
-        ["pricing_then_demo", 14.31],
-        ["demo_form", 39.08],
-        ["trial_started", 40],
-        ["team_trial", 10],
-        ["paid_click", 3],
-        ["came_back", 5],
-        ["careers_page", -20],
-        ["free_mail", -10],
-        ["student", -50],
-        ["team_size", 15],
-        ["axis_cap:engagement", -5.7],
-    ]
-    late = lines_on(PRESETS["b2b_saas"], STORY, {}, "2027-05-03")
-    assert [line for line in late if line[0] in {"silent", "cap:silent"}] == [
-        *[["silent", -5]] * 12,
-        ["cap:silent", 40],
-    ]
-
-
-def test_the_preset_of_account_engagement_counts_everything_for_ever() -> None:
-    assert lines_on(PRESETS["account_engagement"], STORY, {}, "2027-05-03") == [
-        *[["page_view", 1]] * 2,
-        *[["visit", 3]] * 2,
-        ["form", 50],
-    ]

@@ -4,10 +4,20 @@
 answer names persons by what they are known by, so that it is the same whatever their numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from server.model import Class, Consent, Door, Flag, FormRule, Identifier, Kind, Level, SiteSettings
+from server.model import (
+    Class,
+    Consent,
+    Door,
+    Flag,
+    FormRule,
+    Identifier,
+    Kind,
+    Level,
+    SiteSettings,
+)
 from server.project.claims import Claim, purposes
 from server.project.identity import resolve
 from server.project.matching import Matcher
@@ -270,3 +280,20 @@ class Told:
             for seq, one in self.identity.rulings.items()
             if seq in places
         }
+
+
+class Row(NamedTuple):
+    """`visits` by device: number of events, whose, how well known. "alone" is a submission of which
+    no visit is known."""
+
+    name: str
+    story: Story
+    visits: Mapping[str, str]
+    conflicts: tuple[str, ...] = ()
+
+
+PROVEN_ON_LAPTOP = (form("laptop", 0, "ann"), confirm("laptop", MIN, "ann"))
+STRANGER = (*PROVEN_ON_LAPTOP, view("phone", DAY), form("phone", DAY + MIN, "ann"))
+TWO_PEOPLE = (form("laptop", 0, "ann"), form("laptop", MIN, "ben"))
+#: Ann is signed in and has proven an address; ann2 is another one of hers.
+KNOWN = signed("laptop", 0, "u1", "ann")

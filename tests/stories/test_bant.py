@@ -15,7 +15,7 @@ from server.reports.timeline import timeline
 from server.reports.timeline_items import PERSON, Subject
 from server.storage.database import Database
 from server.web import deciding
-from tests.stories.test_decisions import decide, persons, told, two_people, without
+from tests.stories.deciding import decide, persons, told, two_people, without
 from tests.tracking import DAY, MIN, SETTINGS, World, tracking
 
 pytestmark = pytest.mark.anyio

@@ -21,8 +21,8 @@ from server.storage import session_events
 from server.storage.database import Database
 from server.web import settling
 from server.web.commands import decision
+from tests.stories.deciding import ANN, decide, prove
 from tests.stories.test_any_order import play, told
-from tests.stories.test_decisions import ANN, decide, prove
 from tests.tracking import AGENTS, DAY, MIN, SETTINGS, World, tracking
 
 pytestmark = pytest.mark.anyio

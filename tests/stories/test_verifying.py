@@ -5,7 +5,7 @@ import pytest
 from server.model import Identifier, Kind
 from server.storage.database import Database
 from server.web import deciding
-from tests.stories.test_decisions import decide, persons
+from tests.stories.deciding import decide, persons
 from tests.tracking import World, tracking
 
 pytestmark = pytest.mark.anyio

@@ -22,6 +22,8 @@ from tests.tell.receivers import PostOffice, Receiver, post_office, receiving, u
 from tests.tracking import NOON, SETTINGS
 
 BASE = "https://t.acme.example"
+#: Of a webhook that wants to know who has crossed a threshold, and no more.
+CROSSED: dict[str, Any] = {"wants": {"kinds": ["crossed", "retracted"]}}
 
 
 @dataclass

@@ -1,117 +1,19 @@
-"""Connections of strangers: late ones are closed, heads have a size, hoards are turned away."""
+"""Connections of strangers: late ones are closed, heads and requests have a size."""
 
 import asyncio
 import logging
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.cli.open_files import connections_for, too_few
-from server.cli.serving import http_server, listen
-from server.web.address import address_in, counted_as, is_trusted
-from server.web.allowances import Limits
-from server.web.collect import read_body
-from server.web.connections import SMALL_BYTES, Gate
-from server.web.crowd import Crowd
+from server.web.connections import SMALL_BYTES
+from tests.web.gated import BIG, HEAD, QUICK, Place, served
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-QUICK = Limits(
-    head_s=0.3,
-    request_s=0.6,
-    idle_s=0.3,
-    write_s=0.3,
-    head_bytes=4_096,
-    exempt_loopback=False,
-)
-BIG = 30_000_000  # more than the system's buffers hold
-
-
-async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/stream` sends for a while, `/ticks` for less, `/big` much at once, `/headers` what headers
-    it saw at the end; anything else reads the body and says how long it was."""
-    headers = [(b"content-type", b"text/plain")]
-    ticks = {"/stream": 8, "/ticks": 3}.get(scope["path"], 0)
-    if ticks:
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(ticks):
-            await send({"type": "http.response.body", "body": b"tick", "more_body": True})
-            await asyncio.sleep(0.1)
-        await send({"type": "http.response.body", "body": b"end"})
-        return
-    length = len(await read_body(receive, 1_000_000))
-    body = b"x" * BIG if scope["path"] == "/big" else b"%d" % length
-    if scope["path"] == "/headers":
-        body = b",".join(name for name, _ in scope["headers"])
-    headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@dataclass
-class Place:
-    """A server, and what its gate has counted."""
-
-    port: int
-    cut: Counter[str] = field(default_factory=Counter)
-    gate: Gate = field(default_factory=lambda: Gate(Limits()))
-
-    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
-
-    async def arrived(self, size: int) -> None:
-        """Until the gate counts so many bytes as arriving."""
-        async with asyncio.timeout(5):
-            while self.gate.arriving != size:  # noqa: ASYNC110 - over a socket
-                await asyncio.sleep(0.01)
-
-    async def say(self, *parts: bytes, pause_s: float = 0.0) -> bytes:
-        """Send the parts, then read until the server closes."""
-        reader, writer = await self.open()
-        try:
-            for part in parts:
-                if reader.at_eof() or writer.is_closing():
-                    break
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(pause_s)
-        except ConnectionError:
-            pass
-        return await self.end(reader, writer)
-
-    async def end(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        try:
-            async with asyncio.timeout(5):
-                return await reader.read()
-        except ConnectionError:
-            return b"reset"
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def served(limits: Limits = QUICK, app: ASGIApp = answering) -> AsyncIterator[Place]:
-    listener = listen("127.0.0.1", 0)
-    place = Place(listener.getsockname()[1])
-
-    def count(reason: str) -> None:
-        place.cut[reason] += 1
-
-    place.gate = Gate(limits, count)
-    server = http_server(app, place.gate)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield place
-    finally:
-        server.should_exit = True
-        async with asyncio.timeout(5):
-            await running
 
 
 @pytest.fixture
@@ -120,7 +22,6 @@ async def place() -> AsyncIterator[Place]:
         yield ready
 
 
-HEAD = b"POST /e HTTP/1.1\r\nHost: t\r\n"
 SLOW = [
     ("says nothing", [b""], 0.1),
     ("stops in its line", [b"POST /e HT"], 0.1),
@@ -381,114 +282,3 @@ async def test_what_has_been_taken_is_arriving_no_more() -> None:
         await place.arrived(len(HEAD))
         writer.close()
         await place.arrived(0)
-
-
-async def test_a_hoard_is_turned_away() -> None:
-    """By address and in all; who leaves makes room, and a proxy may hold more."""
-    for limits, status in (
-        (replace(QUICK, head_s=5, per_address=3), b"address"),
-        (replace(QUICK, head_s=5, connections=3), b"total"),
-    ):
-        async with served(limits) as place:
-            held = [await place.open() for _ in range(3)]
-            refused = await place.say(b"")
-            assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-            assert b"\r\nretry-after: 5\r\n" in refused
-            assert status in refused
-            held.pop()[1].close()
-            good = HEAD + b"Connection: close\r\n\r\n"
-            async with asyncio.timeout(5):
-                while b" 200 " not in await place.say(good):  # noqa: ASYNC110 - over a socket
-                    await asyncio.sleep(0.02)
-            for _, writer in held:
-                writer.close()
-    one = replace(QUICK, per_address=1)
-    for limits in (replace(one, proxies=("127.0.0.0/8",)), replace(one, exempt_loopback=True)):
-        async with served(limits) as place:
-            held = [await place.open() for _ in range(3)]
-            good = await place.say(HEAD + b"Connection: close\r\n\r\n")
-            assert good.startswith(b"HTTP/1.1 200 ")
-            for _, writer in held:
-                writer.close()
-
-
-async def test_behind_a_proxy_requests_of_one_visitor_are_counted() -> None:
-    """By the address that the proxy adds, whatever the visitor claims before it."""
-    app = Crowd(answering, ("127.0.0.1",), "X-Forwarded-For", 2)
-    async with served(QUICK, app) as place:
-        ask = b"GET /ticks HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
-        claimed = [
-            ask + b"X-Forwarded-For: 1.1.1.%d\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n" % n
-            for n in range(4)
-        ]
-        other = ask + b"X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\n\r\n"
-        answers = await asyncio.gather(*(place.say(one) for one in [*claimed, other]))
-        statuses = Counter(answer.split()[1] for answer in answers[:4])
-        assert statuses == {b"200": 2, b"503": 2}
-        assert answers[4].split()[1] == b"200"
-    assert not app.in_flight
-
-
-@pytest.mark.slow
-async def test_a_household_is_one_visitor() -> None:
-    """Whoever has one address of IPv6 has 2⁶⁴ of them."""
-    app = Crowd(answering, ("127.0.0.1",), "X-Forwarded-For", 2)
-    async with served(QUICK, app) as place:
-        ask = b"GET /ticks HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-Forwarded-For: "
-        asked = [ask + b"2001:db8:1:2::%x\r\n\r\n" % n for n in range(4)]
-        asked.append(ask + b"2001:db8:1:3::1\r\n\r\n")
-        answers = await asyncio.gather(*(place.say(one) for one in asked))
-        assert Counter(answer.split()[1] for answer in answers[:4]) == {b"200": 2, b"503": 2}
-        assert answers[4].split()[1] == b"200"
-
-
-def test_who_is_counted_as_whom() -> None:
-    assert counted_as("192.0.2.7", ()) == "192.0.2.7"
-    assert counted_as("2001:db8:1:2::5", ()) == counted_as("2001:db8:1:2:ffff::9", ())
-    assert counted_as("2001:db8:1:2::5", ()) != counted_as("2001:db8:1:3::5", ())
-    assert counted_as("10.0.0.3", ("10.0.0.0/24",)) == ""
-    assert counted_as("", ()) == ""
-    assert counted_as("::ffff:192.0.2.7", ()) == "192.0.2.7"
-    for near in ("127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"):
-        assert counted_as(near, ())
-        assert counted_as(near, (), exempt_loopback=True) == ""
-    assert counted_as("10.0.0.3", (), exempt_loopback=True) == "10.0.0.3"
-    assert is_trusted("::ffff:10.0.0.3", ("10.0.0.0/24",))
-
-
-def test_too_few_open_files_are_named() -> None:
-    assert "ulimit -n" in too_few(1_024)
-    assert too_few(65_536) == ""
-    assert connections_for(256, 10_000) == 64
-    assert connections_for(1_024, 10_000) == 824
-    assert connections_for(65_536, 10_000) == 10_000
-
-
-FORWARDED = [
-    ([b"9.9.9.9"], "9.9.9.9"),
-    ([b"1.1.1.1, 9.9.9.9"], "9.9.9.9"),
-    ([b"1.1.1.1", b"9.9.9.9"], "9.9.9.9"),  # a line of its own below the client's
-    ([b"1.1.1.1, 9.9.9.9, 10.0.0.2"], "9.9.9.9"),
-    ([b"10.0.0.2"], "10.0.0.1"),
-    ([b"1.1.1.1, nonsense"], ""),
-    ([b"1.1.1.1, 9.9.9.9:51234"], "9.9.9.9"),
-    ([b"[2001:db8::1]:443"], "2001:db8::1"),
-    ([b"[2001:db8::1]"], "2001:db8::1"),
-    ([b"2001:db8::1"], "2001:db8::1"),
-    ([b"[2001:db8::1"], ""),
-    ([b"9.9.9.9:"], ""),
-    ([b"9.9.9.9:x"], ""),
-    ([b"9.9.9.9, ::ffff:10.0.0.2"], "9.9.9.9"),
-    ([b"9.9.9.9, 10.0.0.2:8080, [::ffff:10.0.0.2]:80"], "9.9.9.9"),
-    ([b"::ffff:9.9.9.9"], "9.9.9.9"),
-    ([], "10.0.0.1"),
-]
-
-
-@pytest.mark.parametrize(("lines", "address"), FORWARDED)
-def test_the_address_is_the_one_that_the_proxy_added(lines: list[bytes], address: str) -> None:
-    headers = [(b"x-forwarded-for", line) for line in lines]
-    proxies = ("10.0.0.0/24",)
-    assert address_in(headers, "10.0.0.1", proxies, "X-Forwarded-For") == address
-    assert address_in(headers, "10.0.0.1", (), "X-Forwarded-For") == "10.0.0.1"
-    assert address_in(headers, "192.0.2.1", proxies, "X-Forwarded-For") == "192.0.2.1"

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from server.web.allowances import Limits
 from server.web.crowd import Crowd
-from tests.web.test_connections import HEAD, QUICK, answering, served
+from tests.web.gated import HEAD, QUICK, answering, served
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
