@@ -29,7 +29,8 @@ from server.ingest.referrers import source_of
 from server.settings import Settings
 from server.web.allowances import Limits
 from server.web.connections import READ_BYTES, Gate
-from server.web.crowd import Crowd
+from server.web.crowd import Crowd, CrowdedBatches
+from server.web.exchange import Batches
 from server.web.state import State
 
 #: At most, for proxies; the gate closes those of others sooner.
@@ -109,9 +110,11 @@ def guarded_server(app: Handraise, files: int) -> Quiet:
         cut.labels(reason).inc()
 
     asgi: ASGIApp = app.asgi
+    batches: Batches = app.asgi
     if settings.trusted_proxies:
         asgi = Crowd(asgi, settings.trusted_proxies, settings.client_ip_header, most, count)
-    return http_server(asgi, Gate(limits, count, app.asgi.full))
+        batches = CrowdedBatches(batches, asgi)
+    return http_server(asgi, Gate(limits, count, batches))
 
 
 def address_of(listener: socket.socket) -> str:

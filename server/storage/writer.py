@@ -7,6 +7,7 @@ the load and a lone event waits for nothing but its own fsync.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from server.errors import Overloaded
 from server.metrics import Metrics
 from server.model import Event
 from server.storage import entries
+from server.storage.buried import Buried
 from server.storage.database import Database, Outcome, Script, ScriptMaker
 from server.storage.names import Names
 
@@ -24,10 +26,14 @@ QUEUE_AGE_S = 2.0
 PRESSED_EVENTS = 32
 
 
+#: Told a seq for each event, or why none was stored.
+Stored = Callable[[Sequence[int], Exception | None], None]
+
+
 class _Waiting(msgspec.Struct, frozen=True):
     site_id: int
     events: Sequence[Event]
-    done: asyncio.Future[list[int]]
+    stored: Stored
 
 
 class _Command(msgspec.Struct, frozen=True):
@@ -73,6 +79,8 @@ class Writer:
         self._since = 0.0  # when the oldest unanswered request came
         self._wake = asyncio.Event()
         self._closing = False
+        #: Whom another node may have erased; None where this one is alone.
+        self.buried: Buried | None = None
         #: Why the last turn stored nothing, as a sentence; empty once one was stored again.
         self.fault = ""
 
@@ -93,14 +101,19 @@ class Writer:
 
         Raises `Overloaded` when the queue is full or too old, or the disk is below its floor.
         """
-        self.admit(len(events))
         future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self.put(site_id, events, partial(_settle, future))
+        return await future
+
+    def put(self, site_id: int, events: Sequence[Event], stored: Stored) -> None:
+        """The same for whoever has no task to wait in: `stored`, which must not raise, is called
+        after the commit."""
+        self.admit(len(events))
         if not self._appends:
             self._since = self.monotonic()
-        self._appends.append(_Waiting(site_id, events, future))
+        self._appends.append(_Waiting(site_id, events, stored))
         self._queued += len(events)
         self._wake.set()
-        return await future
 
     async def run(self, maker: ScriptMaker, *, moves: bool = True) -> Any:
         """Run a command in the next turn; its value, or the error that undid it.
@@ -155,7 +168,7 @@ class Writer:
     def _refuse_all(self) -> None:
         error = Overloaded("the writer has stopped")
         for waiting in self._appends:
-            _settle(waiting.done, None, error)
+            waiting.stored([], error)
         for command in self._commands:
             _settle(command.done, None, error)
 
@@ -206,7 +219,7 @@ class Writer:
         def make() -> Script[entries.Appended]:
             # A turn tried anew must not know what was rolled back: it finds no names here.
             names = self._lent[site_id] = self._names.pop(site_id, Names())
-            return entries.append(site_id, events, names)
+            return entries.append(site_id, events, names, self.buried)
 
         return make
 
@@ -227,7 +240,7 @@ class Writer:
             names = self._lent.pop(site_id, None)
             if outcome.error is not None:
                 for waiting in group:
-                    _settle(waiting.done, None, outcome.error)
+                    waiting.stored([], outcome.error)
                 continue
             if names is not None:
                 self._names[site_id] = names
@@ -235,7 +248,7 @@ class Writer:
             start = 0
             for waiting in group:
                 end = start + len(waiting.events)
-                _settle(waiting.done, seqs[start:end])
+                waiting.stored(seqs[start:end], None)
                 start = end
             duplicates = seqs.count(0)
             self.metrics.appended.inc(len(seqs) - duplicates - seqs.count(-1))

@@ -8,12 +8,12 @@ ever; and its parser takes a head of any size. Here one timer looks at all conne
 
 An answer may take as long as it likes as long as it is read: streams and long files are not cut.
 What has arrived of requests that are not whole yet is counted, for all connections together.
+Batches of events are taken here (`exchange`), everything else goes to the app.
 """
 
 import asyncio
 import http
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -38,11 +38,9 @@ from server.web.allowances import (
     Why,
     wrong_with,
 )
+from server.web.exchange import Batches, Exchange, Reply
 from server.web.problems import TURNED_AWAY, TYPE, problem_body
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
+from server.web.unread import unread
 
 log = logging.getLogger("handraise.connections")
 LOOK_S = 0.5
@@ -51,8 +49,10 @@ WARN_S = 60.0
 READ_BYTES = 32_768
 #: So much of a request may always arrive: an ordinary visitor's fits, whoever else sends much.
 SMALL_BYTES = 4_096
-#: Where batches of events go: what they may wait for is told by `Gate.full`.
-BATCHES = b"/e"
+#: One address may have so much of what may arrive of all: bodies that stall would shut out others.
+SHARES = 10
+#: Where batches of events go.
+BATCHES, LENGTH = b"/e", b"content-length"
 #: Requests sent before the answer to an earlier one; browsers send none.
 PIPELINED = 16
 
@@ -68,16 +68,15 @@ class Gate:
         self,
         limits: Limits,
         cut: Callable[[str], object] = str,
-        full: Callable[[int], bytes | None] = lambda _: None,
+        batches: Batches | None = None,
     ) -> None:
         self.limits = limits
         self.cut = cut
-        #: The whole answer to a batch of some bytes (0: not said) that would find no room; None
-        #: while there is some.
-        self.full = full
+        self.batches = batches
         self.open: set[Guarded] = set()
         self.by_address: Counter[str] = Counter()
         self.arriving = 0  # bytes
+        self.arriving_of: Counter[str] = Counter()  # of these, by address
         self._timer: asyncio.TimerHandle | None = None
         self._warned = 0.0
         self._every_s = min(LOOK_S, limits.idle_s / 4)
@@ -116,6 +115,19 @@ class Gate:
             if not self.by_address[address]:
                 del self.by_address[address]
 
+    def hold(self, address: str, size: int) -> None:
+        """So many more bytes have arrived of requests that are not whole (less, if negative)."""
+        self.arriving += size
+        if address:
+            self.arriving_of[address] += size
+            if not self.arriving_of[address]:
+                del self.arriving_of[address]
+
+    def holds_much(self, address: str) -> bool:
+        """Whether more arrives than may, of all together or of one address."""
+        most = self.limits.arriving_bytes
+        return self.arriving > most or self.arriving_of.get(address, 0) > most // SHARES
+
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
@@ -130,24 +142,6 @@ class Gate:
         if not self._warned or now - self._warned > WARN_S:
             self._warned = now
             log.warning(text, *values)
-
-
-def unread(transport: asyncio.Transport) -> int:
-    """Bytes written that the far end has not taken yet: ours and the kernel's, which may be
-    megabytes, and tells of room for more only when a third of it is free.
-
-    Elsewhere than on Linux the kernel is not asked, and `listen` keeps its buffer small.
-    """
-    size = transport.get_write_buffer_size()
-    if sys.platform == "linux":
-        try:
-            plain = transport.get_extra_info("socket")
-            size += int.from_bytes(
-                fcntl.ioctl(plain.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder
-            )
-        except (AttributeError, OSError, ValueError):  # closed just now
-            pass
-    return size
 
 
 class Guarded(HttpToolsProtocol):
@@ -165,7 +159,8 @@ class Guarded(HttpToolsProtocol):
         self.held = 0  # bytes of ours that the gate counts as arriving
         self.why = BAD
         self.refused = False
-        self.turned_away: bytes | None = None  # the answer, once all of the request was read
+        self.turned_away: Reply | None = None  # the answer, once all of the request was read
+        self.exchange: Exchange | None = None  # a batch on its way
         self._stuck: tuple[float, int] | None = None  # since when so much waits to be read
         limits, peer = self.gate.limits, (self.client or ("",))[0]
         self.address = counted_as(peer, limits.proxies, exempt_loopback=limits.exempt_loopback)
@@ -195,12 +190,12 @@ class Guarded(HttpToolsProtocol):
 
     def _hold(self) -> None:
         """What arrived is in memory: its request is not whole, or waits behind another."""
-        gate, limits = self.gate, self.gate.limits
+        limits = self.gate.limits
         self.held += self.chunk
-        gate.arriving += self.chunk
+        self.gate.hold(self.address, self.chunk)
         if self.refused:
             return
-        if gate.arriving > limits.arriving_bytes and self.held > SMALL_BYTES:
+        if self.held > SMALL_BYTES and self.gate.holds_much(self.address):
             self.refuse(MUCH)
         elif self.fed <= limits.head_bytes or self.reading_since is None:
             return
@@ -210,7 +205,7 @@ class Guarded(HttpToolsProtocol):
             self.refuse(LONG_REQUEST)
 
     def _give_back(self) -> None:
-        self.gate.arriving -= self.held
+        self.gate.hold(self.address, -self.held)
         self.held = 0
 
     def on_message_begin(self) -> None:
@@ -232,37 +227,75 @@ class Guarded(HttpToolsProtocol):
         why = wrong_with(headers, self.parser.get_http_version(), limits.request_bytes)
         if why is not None:
             self._stop(why)
-        if self.url == BATCHES and self.parser.get_method() == b"POST":
-            self.turned_away = self._no_room()
-        if self.turned_away is None:
+        if self.url != BATCHES or self.parser.get_method() != b"POST" or not self._takes_batch():
             super().on_headers_complete()
         self.in_head = False
         self.headers = []  # trailers are no headers: the request has its list already
 
-    def _no_room(self) -> bytes | None:
-        """The answer to a batch there is no room for. Given here it costs a fifth of what it does
-        behind the app, and under overload most of what comes is answered so."""
-        if self.expect_100_continue or (
-            self.cycle is not None and not self.cycle.response_complete
-        ):
-            return None
-        lengths = (int(value) for name, value in self.headers if name == b"content-length")
-        return self.gate.full(next(lengths, 0))
+    def _takes_batch(self) -> bool:
+        """Begin to take a batch, or to turn it away where there is no room. False where the app
+        has to: behind another request, or for a client that does not read its answers."""
+        batches, cycle = self.gate.batches, self.cycle
+        if batches is None or self.expect_100_continue:
+            return False
+        if cycle is not None and not cycle.response_complete:
+            return False
+        length = next((int(value) for name, value in self.headers if name == LENGTH), 0)
+        large = length > batches.most_bytes
+        self.turned_away = batches.too_large if large else batches.full(length)
+        if self.turned_away is None:
+            if self.flow.write_paused:
+                return False
+            self.exchange = Exchange(self.headers, keep_alive=self.parser.should_keep_alive())
+            self.cycle = self.exchange  # type: ignore[assignment]
+        return True
+
+    def _coming(self) -> Exchange | None:
+        """The batch that is being read; one that waits for its answer may have others behind it."""
+        cycle: object = self.cycle
+        return self.exchange if self.exchange is cycle else None
 
     def on_body(self, body: bytes) -> None:
-        if self.turned_away is None:
+        if self.turned_away is not None:
+            return
+        exchange, batches = self._coming(), self.gate.batches
+        if exchange is None or batches is None:
             super().on_body(body)
+        elif exchange.add(body) > batches.most_bytes:
+            self._reply(batches.too_large)
 
     def on_message_complete(self) -> None:
         answer, self.turned_away = self.turned_away, None
-        if answer is None:
-            super().on_message_complete()
-        elif not self.transport.is_closing():
-            self.transport.write(answer)
-            if not self.parser.should_keep_alive():
-                self.transport.close()
+        exchange, batches = self._coming(), self.gate.batches
         self.reading_since = None
         self.idle_since = self.loop.time()
+        if answer is not None:
+            self._write(answer, closes=not self.parser.should_keep_alive())
+        elif exchange is None or batches is None:
+            super().on_message_complete()
+        else:
+            exchange.more_body = False
+            peer = self.client[0] if self.client else ""
+            batches.take(exchange.headers, peer, bytes(exchange.body), self._reply)
+
+    def _reply(self, reply: Reply) -> None:
+        """Answer the batch on its way, if it was not answered before."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            return
+        exchange.response_complete = True
+        self._write(reply, closes=not exchange.keep_alive)
+        self.idle_since = self.loop.time()
+        if self.pipeline:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+
+    def _write(self, reply: Reply, *, closes: bool) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(reply.as_sent(self.server_state.default_headers, closes=closes))
+            if closes:
+                self.transport.close()
 
     def on_response_complete(self) -> None:
         self.idle_since = self.loop.time()

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.web.address import address_in, counted_as, is_trusted
-from server.web.problems import TURNED_AWAY, problem
+from server.web.exchange import Answering, Batches, Headers, Reply
+from server.web.problems import PROBLEM, TURNED_AWAY, problem_body
+
+_TOLD = [(name.lower().encode(), value.encode()) for name, value in TURNED_AWAY.items()]
+_WHY = "too many requests of this address at once: try again"
+CROWDED = Reply(503, [PROBLEM, *_TOLD], problem_body(503, "crowded", _WHY))
 
 
 class Crowd:
@@ -29,22 +34,53 @@ class Crowd:
         self.cut = cut
         self.in_flight: Counter[str] = Counter()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        peer = (scope.get("client") or ("",))[0]
+    def enter(self, headers: Headers, peer: str) -> str | None:
+        """Count a request; the address to `leave` by, "" if none is counted, None if it may not
+        come in."""
         if not peer or not is_trusted(peer, self.proxies):
-            await self.app(scope, receive, send)
-            return
-        address = counted_as(address_in(scope["headers"], peer, self.proxies, self.header), ())
+            return ""
+        address = counted_as(address_in(headers, peer, self.proxies, self.header), ())
         if self.in_flight[address] >= self.most:
             self.cut("visitor")
-            answer = problem(503, "crowded", "too many requests of this address at once: try again")
-            answer.headers.update(TURNED_AWAY)
-            await answer(scope, receive, send)
-            return
+            return None
         self.in_flight[address] += 1
+        return address
+
+    def leave(self, address: str) -> None:
+        self.in_flight[address] -= 1
+        if self.in_flight[address] <= 0:
+            del self.in_flight[address]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = self.enter(scope["headers"], (scope.get("client") or ("",))[0])
+        if address is None:
+            for message in CROWDED.messages():
+                await send(message)
+            return
         try:
             await self.app(scope, receive, send)
         finally:
-            self.in_flight[address] -= 1
-            if not self.in_flight[address]:
-                del self.in_flight[address]
+            self.leave(address)
+
+
+class CrowdedBatches:
+    """The same for batches, which connections take without ASGI."""
+
+    def __init__(self, batches: Batches, crowd: Crowd) -> None:
+        self.most_bytes = batches.most_bytes
+        self.too_large = batches.too_large
+        self.full = batches.full
+        self._take = batches.take
+        self._crowd = crowd
+
+    def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
+        address = self._crowd.enter(headers, peer)
+        if address is None:
+            answer(CROWDED)
+            return
+
+        def leaving(reply: Reply) -> None:
+            self._crowd.leave(address)
+            answer(reply)
+
+        self._take(headers, peer, body, leaving)

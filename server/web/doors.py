@@ -22,7 +22,7 @@ from server.errors import BadRequest, Forbidden, HandraiseError, Overloaded, Ref
 from server.ingest import limits
 from server.ingest.payload import Envelope, WireEvent, read_id, write_id
 from server.model import Door, Site
-from server.web.collect import CORS, Answer, accept, arrival_of
+from server.web.batches import CORS, Answer, accept, arrival_of
 from server.web.state import State
 
 GIF = bytes.fromhex(

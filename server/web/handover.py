@@ -13,7 +13,8 @@ from server.ingest.channels import is_own
 from server.ingest.payload import read_id
 from server.model import SiteSettings
 from server.web.arrivals import host_of
-from server.web.collect import CORS, read_body
+from server.web.batches import CORS
+from server.web.collect import read_body
 from server.web.problems import problem_body
 from server.web.state import State
 

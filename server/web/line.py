@@ -8,6 +8,7 @@ line is too long are refused as soon as they come.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from server.errors import Overloaded
 
@@ -26,7 +27,7 @@ class Line:
         self.length = 0
         self._used = self._coming = 0  # of this pass
         self._watching = False
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
 
     def lets_in(self, size: int) -> bool:
         """Whether a body of `size` bytes, of which nobody has read any, will find room. It is
@@ -37,21 +38,17 @@ class Line:
         self._watch()
         return True
 
-    async def turn(self, size: int) -> None:
-        """Return when a body of `size` bytes may be read. Raises `Overloaded` where the line is
-        too long."""
+    def wait(self, size: int, call: Callable[[], object]) -> None:
+        """Call when a body of `size` bytes may be read: now, or in a later pass. Raises
+        `Overloaded` where the line is too long."""
         if not self._waiting and self._used < self.slice_bytes:
             self._use(size)
-            return
-        if self.length + size > self.most_bytes:
+            call()
+        elif self.length + size > self.most_bytes:
             raise Overloaded("too many events are waiting to be read")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
-        self.length += size
-        try:
-            await turn
-        finally:
-            self.length -= size
+        else:
+            self._waiting.append((size, call))
+            self.length += size
 
     def _use(self, size: int) -> None:
         self._used += size
@@ -67,7 +64,7 @@ class Line:
         self._used = self._coming = 0
         self._watching = False
         while self._waiting and self._used < self.slice_bytes:
-            size, turn = self._waiting.popleft()
-            if not turn.done():  # else the client has gone
-                turn.set_result(None)
-                self._use(size)
+            size, call = self._waiting.popleft()
+            self.length -= size
+            self._use(size)
+            call()

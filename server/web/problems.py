@@ -11,6 +11,8 @@ from starlette.responses import Response
 from server.errors import HandraiseError, Moved, Overloaded
 
 TYPE = "application/problem+json"
+#: The same as a header line.
+PROBLEM = (b"content-type", TYPE.encode())
 #: What whoever is turned away before the app is asked is told beside the sentence: when to come
 #: again. The widget asks from pages of other origins, and can read it only if it is let.
 TURNED_AWAY = {
@@ -43,6 +45,7 @@ def of_error(error: HandraiseError) -> Response:
     if isinstance(error, Moved):
         answer = problem(308, error.code, error.detail, merged_into=error.location)
         answer.headers["Location"] = error.location
+        answer.headers["Cache-Control"] = "no-store"  # a split takes it back
         return answer
     detail = error.detail if error.status < 500 or error.status == 503 else "an error of ours"
     answer = problem(error.status, error.code, detail)

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from server.ingest import limits
 from server.ingest.pipeline import read_batch
 from server.model import Door
-from server.web.collect import arrival_of, header_map, read_body, store, unpacked
+from server.web.batches import arrival_of, header_map, store, unpacked
+from server.web.collect import read_body
 from server.web.state import State
 
 
@@ -22,7 +23,7 @@ def post_events(state: State) -> Callable[[Request], Awaitable[Response]]:
     async def handler(request: Request) -> Response:
         site = state.sites.get(request.path_params["site_id"])
         body = await read_body(request.receive, limits.BODY_BYTES)
-        wire, unread = unpacked(body, request.scope)
+        wire, unread = unpacked(body, request.scope["headers"])
         arrival = arrival_of(state, request.scope, header_map(request.scope), Door.API)
         reading = read_batch(site, arrival, wire, state.tools)
         reading.refused.extend(unread)

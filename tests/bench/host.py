@@ -27,12 +27,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.app import Handraise
-from server.cli.serving import http_server, listen, tune, warm_up
+from server.cli.serving import guarded_server, http_server, listen, tune, warm_up
 from server.settings import Settings
 from server.storage.database import Database
 from server.storage.sqlite import SqliteDatabase
 from tests.bench.sampling import Sampler
 
+FILES = 4_096
 OK: dict[str, Any] = {"status": 202, "headers": [(b"content-length", b"2")]}
 
 
@@ -127,12 +128,15 @@ async def serve(given: argparse.Namespace) -> None:
 
 async def answer(app: Handraise | None, given: argparse.Namespace) -> None:
     """Serve until the end of standard input."""
-    asgi = app.asgi if app else noop if given.mode == "noop" else starlette_app()
     warm_up()
     tune()
     listener = listen("127.0.0.1", 0)
-    # What we are measured against is uvicorn as it comes, without our deadlines and limits.
-    server = http_server(asgi, protocol=None if app else HttpToolsProtocol)
+    if app:
+        server = guarded_server(app, FILES)
+    else:  # what we are measured against is uvicorn as it comes, without our deadlines and limits
+        server = http_server(
+            noop if given.mode == "noop" else starlette_app(), protocol=HttpToolsProtocol
+        )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     print(listener.getsockname()[1], flush=True)  # noqa: T201
     sampler = Sampler()

@@ -11,7 +11,7 @@ from server.__main__ import main
 from server.storage import postgres
 from server.storage.postgres import PostgresDatabase
 from server.storage.writer import Writer
-from tests.faults.early import _too_early
+from tests.faults.early import too_early
 
 if __name__ == "__main__":
     how = sys.argv.pop(1)
@@ -20,6 +20,6 @@ if __name__ == "__main__":
             PostgresDatabase.__init__, durable=False
         )
     else:
-        Writer.append = _too_early  # type: ignore[method-assign]
+        Writer.put = too_early  # type: ignore[method-assign]
         postgres.ATTEMPTS = 1
     main()

@@ -11,7 +11,7 @@ import msgspec
 from server.__main__ import main
 from server.ingest import limits
 from server.ingest.payload import Envelope, Refused
-from server.web import collect
+from server.web import batches
 
 
 def _inflate(body: bytes) -> bytes:
@@ -25,5 +25,5 @@ def _decode(body: bytes) -> tuple[Envelope, list[Refused]]:
 
 if __name__ == "__main__":
     limits.BODY_BYTES = limits.INFLATED_BYTES = 10**9
-    vars(collect).update(inflate=_inflate, decode=_decode)
+    vars(batches).update(inflate=_inflate, decode=_decode)
     main()

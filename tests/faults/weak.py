@@ -20,8 +20,8 @@ from server.model import Event
 from server.storage import entries, sqlite, writer
 from server.storage.folder import Folder
 from server.storage.sqlite import SqliteDatabase, SqliteWriter
-from server.storage.writer import Writer
-from server.web import collect
+from server.storage.writer import Stored, Writer
+from server.web import batches
 
 #: What a server is given that breaks one promise: `Server(MODULE, data, FAULTS_WEAKNESS=…)`.
 MODULE = "tests.faults.weak"
@@ -29,15 +29,18 @@ MODULE = "tests.faults.weak"
 
 def _deaf() -> None:
     """Takes what could not be stored for stored."""
-    stored = Writer.append
+    real = Writer.put
 
-    async def append(self: Writer, site_id: int, events: Sequence[Event]) -> list[int]:
+    def put(self: Writer, site_id: int, events: Sequence[Event], stored: Stored) -> None:
+        def lying(seqs: Sequence[int], error: Exception | None) -> None:
+            stored([1] * len(events) if error else seqs, None)
+
         try:
-            return await stored(self, site_id, events)
+            real(self, site_id, events, lying)
         except Overloaded:
-            return [1] * len(events)
+            stored([1] * len(events), None)
 
-    Writer.append = append  # type: ignore[method-assign]
+    Writer.put = put  # type: ignore[method-assign]
 
 
 def _hasty() -> None:
@@ -124,7 +127,7 @@ def _spooling() -> None:
             file.flush()
             return decode(body)
 
-    vars(collect)["decode"] = spooled
+    vars(batches)["decode"] = spooled
 
 
 def _remembering() -> None:
@@ -135,7 +138,7 @@ def _remembering() -> None:
         kept.append(body)
         return decode(body)
 
-    vars(collect)["decode"] = keeping
+    vars(batches)["decode"] = keeping
 
 
 def _asking() -> None:
@@ -147,7 +150,7 @@ def _asking() -> None:
             socket.getaddrinfo("visitor.example", 443)
         return decode(body)
 
-    vars(collect)["decode"] = asked
+    vars(batches)["decode"] = asked
 
 
 WEAKNESSES: dict[str, Callable[[], None]] = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.cli.serving import http_server, listen
+from server.app import Handraise
+from server.cli.serving import guarded_server, http_server, listen
 from server.web.allowances import Limits
 from server.web.collect import read_body
 from server.web.connections import Gate
@@ -99,6 +100,20 @@ async def served(limits: Limits = QUICK, app: ASGIApp = answering) -> AsyncItera
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield place
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(5):
+            await running
+
+
+@asynccontextmanager
+async def guarded(app: Handraise) -> AsyncIterator[int]:
+    """The whole program as everybody is served by it; its port."""
+    listener = listen("127.0.0.1", 0)
+    server = guarded_server(app, 4_096)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         async with asyncio.timeout(5):

@@ -14,6 +14,7 @@ from server.app import Handraise
 from server.ingest.payload import write_id
 from server.model import SiteSettings
 from server.storage import sites
+from tests.web.gated import guarded
 
 pytestmark = pytest.mark.anyio
 CHROME = (
@@ -23,17 +24,27 @@ CHROME = (
 VISITOR = "Zm9vYmFyYmF6cXV4MTIzNA"
 
 
-@pytest.fixture
-async def client(app: Handraise) -> AsyncIterator[httpx2.AsyncClient]:
-    """A browser's network, on a site with the key `k1`."""
+@pytest.fixture(params=["connection", "asgi"])
+async def client(
+    app: Handraise, request: pytest.FixtureRequest
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A browser's network, on a site with the key `k1`: batches are taken by the connection, or
+    by the app where another server runs it."""
     now = app.state.clock()
     await app.state.writer.run(lambda: sites.add("Acme", "k1", "s", SiteSettings(), now))
     await app.state.reload()
-    transport = httpx2.ASGITransport(app=app.asgi)
     headers = {"User-Agent": CHROME}
-    async with httpx2.AsyncClient(
-        transport=transport, base_url="http://t.example", headers=headers
-    ) as ready:
+    if request.param == "asgi":
+        transport = httpx2.ASGITransport(app=app.asgi)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://t.example", headers=headers
+        ) as ready:
+            yield ready
+        return
+    async with (
+        guarded(app) as port,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as ready,
+    ):
         yield ready
 
 

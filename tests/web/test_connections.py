@@ -234,7 +234,8 @@ async def test_a_head_that_is_late_does_not_cut_the_answer_before_it() -> None:
 async def test_bodies_that_do_not_end_have_a_size_in_all() -> None:
     """Counted as they arrive, whoever sends them; what a visitor sends still fits."""
     first = HEAD + b"Content-Length: 50000\r\n\r\n" + b"x" * 40_000
-    async with served(replace(QUICK, request_s=5, arriving_bytes=100_000)) as place:
+    limits = replace(QUICK, request_s=5, arriving_bytes=100_000, exempt_loopback=True)
+    async with served(limits) as place:
         held = [await place.open() for _ in range(2)]
         for _, writer in held:
             writer.write(first)
@@ -255,6 +256,30 @@ async def test_bodies_that_do_not_end_have_a_size_in_all() -> None:
         for _, writer in held:
             writer.close()
         await place.arrived(0)
+
+
+async def test_one_address_has_a_share_of_what_may_arrive() -> None:
+    """Bodies that stall shut out nobody else."""
+    first = HEAD + b"Content-Length: 50000\r\n\r\n" + b"x" * 40_000
+    async with served(replace(QUICK, request_s=5, arriving_bytes=900_000)) as place:
+        held = [await place.open() for _ in range(2)]
+        for _, writer in held:
+            writer.write(first)
+        await place.arrived(2 * len(first))
+        refused = await place.say(first)
+        assert refused == b"reset" or refused.startswith(b"HTTP/1.1 503 "), refused
+        assert dict(place.cut) == {"arriving": 1}
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", place.port, local_addr=("127.0.0.2", 0)
+        )
+        writer.write(first)
+        await place.arrived(3 * len(first))
+        writer.write(b"x" * 10_000)
+        await reader.readuntil(b"\r\n\r\n50000")
+        for one in (writer, *(other for _, other in held)):
+            one.close()
+        await place.arrived(0)
+        assert not place.gate.arriving_of
 
 
 async def test_what_has_been_taken_is_arriving_no_more() -> None:

@@ -1,6 +1,7 @@
 """The line in front of reading: a slice a pass, first come first served, a bound."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -10,20 +11,16 @@ from server.web.line import Line
 pytestmark = pytest.mark.anyio
 
 
-async def read(line: Line, number: int, size: int, done: list[int]) -> None:
-    await line.turn(size)
-    done.append(number)
-
-
 async def passes(line: Line, sizes: list[int]) -> list[list[int]]:
     """Who was read in each pass of the loop, by number."""
     done: list[int] = []
-    tasks = [asyncio.create_task(read(line, n, size, done)) for n, size in enumerate(sizes)]
-    found: list[list[int]] = []
-    while not all(task.done() for task in tasks):
-        before = len(done)
+    for number, size in enumerate(sizes):
+        line.wait(size, partial(done.append, number))
+    found, seen = [done[:]], len(done)
+    while seen < len(sizes):
         await asyncio.sleep(0)
-        found.append(done[before:])
+        found.append(done[seen:])
+        seen = len(done)
     return [one for one in found if one]
 
 
@@ -49,24 +46,14 @@ async def test_a_large_one_comes_in_alone() -> None:
 
 async def test_whoever_finds_the_line_too_long_is_told_at_once() -> None:
     line, done = Line(slice_bytes=10, most_bytes=100), list[int]()
-    tasks = [asyncio.create_task(read(line, number, 40, done)) for number in range(5)]
-    await asyncio.sleep(0)  # one was read, two wait
-    assert (done, line.length) == ([0], 80)
-    refused = [task for task in tasks if task.done() and task.exception()]
-    assert len(refused) == 2
-    assert all(isinstance(task.exception(), Overloaded) for task in refused)
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for number in range(3):
+        line.wait(40, partial(done.append, number))
+    assert (done, line.length) == ([0], 80)  # one was read, two wait
+    for number in (3, 4):
+        with pytest.raises(Overloaded):
+            line.wait(40, partial(done.append, number))
+    for _ in range(3):
+        await asyncio.sleep(0)
     assert (done, line.length) == ([0, 1, 2], 0)
-    await line.turn(40)
-
-
-async def test_whoever_leaves_holds_nobody_up() -> None:
-    """A client that goes away while it waits gives its place to the next."""
-    line, done = Line(slice_bytes=10), list[int]()
-    tasks = [asyncio.create_task(read(line, number, 10, done)) for number in range(4)]
-    await asyncio.sleep(0)
-    tasks[1].cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await tasks[1]
-    await asyncio.gather(tasks[0], *tasks[2:])
-    assert (done, line.length) == ([0, 2, 3], 0)
+    line.wait(40, partial(done.append, 5))
+    assert done == [0, 1, 2, 5]

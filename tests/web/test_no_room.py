@@ -8,25 +8,36 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from server.app import Handraise
-from server.cli.serving import guarded_server, http_server, listen
+from server.cli.serving import http_server, listen
 from server.web.allowances import Limits
-from server.web.collect import NO_ROOM, read_body
+from server.web.batches import NO_ROOM
+from server.web.collect import read_body
 from server.web.connections import Gate
+from server.web.exchange import Answering, Headers, Reply
+from tests.web.gated import guarded
 
 pytestmark = pytest.mark.anyio
 BATCH = b"POST /e HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody"
 
 
 class Counting:
-    """An app that says how often it was asked, by path."""
+    """An app that says how often it was asked, by path, and how often for a batch."""
+
+    most_bytes = 1_000
+    too_large = Reply(413, [], b"large")
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.room = False
 
-    def full(self, size: int) -> bytes | None:
+    def full(self, size: int) -> Reply | None:
         assert size in {0, 4}
         return None if self.room else NO_ROOM
+
+    def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
+        assert (dict(headers)[b"host"], peer, body) == (b"t", "127.0.0.1", b"body")
+        self.asked.append("a batch")
+        answer(Reply(202, [], b"ok"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked.append(scope["path"])
@@ -39,7 +50,7 @@ class Counting:
 @asynccontextmanager
 async def served(app: Counting, limits: Limits) -> AsyncIterator[int]:
     listener = listen("127.0.0.1", 0)
-    server = http_server(app, Gate(limits, full=app.full))
+    server = http_server(app, Gate(limits, batches=app))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield listener.getsockname()[1]
@@ -79,7 +90,7 @@ async def test_a_batch_without_room_is_answered_at_once() -> None:
         app.room = False
         writer.write(BATCH)
         assert (await answer(reader))[0] == 503
-        assert app.asked == ["/api", "/e"]
+        assert app.asked == ["/api", "a batch"]
         writer.close()
 
 
@@ -116,19 +127,14 @@ async def test_its_connection_ends_as_others_do() -> None:
 async def test_the_program_says_so_while_its_queue_is_full(app: Handraise) -> None:
     """Through the server that everybody is served by: refused and counted, and taken again as soon
     as there is room."""
-    listener = listen("127.0.0.1", 0)
-    server = guarded_server(app, 4_096)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    port = listener.getsockname()[1]
-    room, app.state.writer.queue_events = app.state.writer.queue_events, 0
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(BATCH)
-    assert (await answer(reader))[0] == 503
-    counted = app.state.metrics.registry.get_sample_value("handraise_overloaded_total")
-    assert counted == 1
-    app.state.writer.queue_events = room
-    writer.write(BATCH)
-    assert (await answer(reader))[0] == 400
-    writer.close()
-    server.should_exit = True
-    await asyncio.wait_for(running, 5)
+    async with guarded(app) as port:
+        room, app.state.writer.queue_events = app.state.writer.queue_events, 0
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(BATCH)
+        assert (await answer(reader))[0] == 503
+        counted = app.state.metrics.registry.get_sample_value("handraise_overloaded_total")
+        assert counted == 1
+        app.state.writer.queue_events = room
+        writer.write(BATCH)
+        assert (await answer(reader))[0] == 400
+        writer.close()

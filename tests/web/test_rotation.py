@@ -9,7 +9,7 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 
 from server.storage import audit
-from server.web.collect import BAD_TOKEN
+from server.web.batches import BAD_TOKEN
 from tests.office import Office
 from tests.tracking import CHROME
 
