@@ -204,7 +204,6 @@ class Taking:
 
     def _read(self) -> None:
         state = self.state
-        state.writer.admit()  # what would be refused is not worth its reading
         wire, unread = unpacked(self.body, self.headers)
         site = state.sites.by_key.get(wire.k)
         headers = few_headers(self.headers)

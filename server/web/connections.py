@@ -209,7 +209,7 @@ class Guarded(HttpToolsProtocol):
         self.held = 0
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         if self.held and not self.pipeline:
             self._give_back()
         self.reading_since = self.loop.time()
@@ -228,9 +228,17 @@ class Guarded(HttpToolsProtocol):
         if why is not None:
             self._stop(why)
         if self.url != BATCHES or self.parser.get_method() != b"POST" or not self._takes_batch():
-            super().on_headers_complete()
+            self._for_the_app()
         self.in_head = False
         self.headers = []  # trailers are no headers: the request has its list already
+
+    def _for_the_app(self) -> None:
+        """What uvicorn does at the beginning of a request, made up for: a batch needs no scope."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
 
     def _takes_batch(self) -> bool:
         """Begin to take a batch, or to turn it away where there is no room. False where the app

@@ -6,7 +6,7 @@ else goes the way of ASGI.
 """
 
 import http
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.types import Message
@@ -17,7 +17,7 @@ Headers = list[tuple[bytes, bytes]]
 class Reply:
     """A whole answer: to a connection as bytes, to ASGI as its two messages."""
 
-    __slots__ = ("_end", "_line", "body", "headers", "status")
+    __slots__ = ("_end", "_line", "_sent", "body", "headers", "status")
 
     def __init__(self, status: int, headers: Headers, body: bytes) -> None:
         self.status = status
@@ -25,18 +25,23 @@ class Reply:
         self.body = body
         self._line = b"HTTP/1.1 %d %b\r\n" % (status, http.HTTPStatus(status).phrase.encode())
         self._end = _lines(self.headers) + b"\r\n" + body
+        self._sent: tuple[Headers, bytes] = ([], b"")
 
-    def as_sent(self, more: Iterable[tuple[bytes, bytes]], *, closes: bool) -> bytes:
-        """With `more` headers, and a word where no other request is read after it."""
-        last = b"connection: close\r\n" if closes else b""
-        return self._line + _lines(more) + last + self._end
+    def as_sent(self, more: Headers, *, closes: bool) -> bytes:
+        """With `more` headers, and a word where no other request is read after it. What is sent
+        often is put together once for a list of `more`: uvicorn has a new one each second."""
+        if closes:
+            return self._line + _lines(more) + b"connection: close\r\n" + self._end
+        if self._sent[0] is not more:
+            self._sent = (more, self._line + _lines(more) + self._end)
+        return self._sent[1]
 
     def messages(self) -> tuple[Message, Message]:
         start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
         return start, {"type": "http.response.body", "body": self.body}
 
 
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _lines(headers: Headers) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
