@@ -28,6 +28,7 @@ from server.project.thinning import Retention
 from server.reports.packing import Packing
 from server.settings import Settings
 from server.storage import tombstones
+from server.storage.buried import Buried
 from server.storage.database import Database, Script
 from server.storage.folder import Folder
 from server.storage.ledger import newer
@@ -40,6 +41,7 @@ from server.web.erase_again import erase_again
 from server.web.headers import SecurityHeaders
 from server.web.health import health_routes
 from server.web.mount import api_routes, page_routes
+from server.web.noticing import KNOWN_S, Noticing
 from server.web.pages.table import not_found
 from server.web.problems import on_error, on_http_error
 from server.web.server_events import post_events
@@ -121,6 +123,10 @@ class Handraise:
             ledger=self.folder.ledger,
             base_url=settings.public_url.rstrip("/"),
         )
+        #: Whether no other node can be at work on this database.
+        self.alone = self.database.engine == "sqlite"
+        if not self.alone:
+            self.state.replays.known_s = KNOWN_S
         #: Erasures that the database did not know at this start: those people are in it again.
         self.reburied: list[Tombstone] = []
         self.asgi: Collect = self._asgi()
@@ -167,6 +173,8 @@ class Handraise:
             "retention": Retention(state.projector).serve,
             "packing": packing.serve,
         }
+        if not self.alone:
+            works["noticing"] = Noticing(self.database, state.reload).serve
         for name, work in works.items():
             self._begin(name, work)
         await self._rebury()
@@ -197,6 +205,8 @@ class Handraise:
             raise Conflict(tombstones.WRONG_KEY, code="erasure_key")
         known.add(every)
         state.tools = state.tools._replace(tombstones=known)
+        if not self.alone:
+            state.writer.buried = Buried(known)
         missing = newer(listed, stored)
         self.reburied = [t for t in missing if t.site_id != tombstones.WITNESS_SITE]
         state.ledger.append(newer(stored, listed))

@@ -52,7 +52,7 @@ HELP: dict[str, str] = {
     "client_ip_header": "the one header those proxies set with the visitor's address",
     "demo_port": "port of the demo site; 0 takes the next one after port",
     "disk_floor_mb": "below this much free disk new events are refused with 503",
-    "queue_events": "events that may wait for the writer before 503",
+    "queue_events": "events that may wait for the writer before 503; at least 1000",
     "connections_per_address": "connections one address may hold; behind proxies: its requests",
     "readers": "read-only database connections",
     "read_limit_ms": "longest time one query of a page or the API may take",
@@ -70,6 +70,7 @@ HELP: dict[str, str] = {
 }
 
 PREFIX = "HANDRAISE_"
+LEAST_QUEUE = 1_000  # events: the largest batch there may be has to fit
 LISTS = frozenset({"trusted_proxies", "tell_exempt"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -115,6 +116,10 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
         raise BadRequest("a port lies between 0 and 65535")
     if settings.connections_per_address < 1:
         raise BadRequest("HANDRAISE_CONNECTIONS_PER_ADDRESS is at least 1")
+    if settings.queue_events < LEAST_QUEUE:
+        raise BadRequest(
+            f"HANDRAISE_QUEUE_EVENTS is at least {LEAST_QUEUE}, or a large batch gets 503 for ever"
+        )
     _check_mail(settings)
     return settings
 

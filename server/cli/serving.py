@@ -27,6 +27,7 @@ from server.errors import HandraiseError
 from server.ingest.emails import company_domain, domain_class, normalise_email, normalise_phone
 from server.ingest.referrers import source_of
 from server.settings import Settings
+from server.starting import command
 from server.web.allowances import Limits
 from server.web.connections import READ_BYTES, Gate
 from server.web.crowd import Crowd, CrowdedBatches
@@ -260,7 +261,7 @@ def _greet(state: State, found: FirstRun, demo_url: str, warning: str) -> None:
     if found.link:
         lines.append(f"  your people    {found.link}   (opens once, within a day)")
     else:
-        lines.append("  your people    run `handraise link` for a new one-time link")
+        lines.append(f"  your people    run `{command('link')}` for a new one-time link")
     if found.token:
         lines.append(f"  API token      {found.token}   (admin, shown once)")
     lines += [

@@ -19,7 +19,7 @@ from server.project.copying import BEGUN, copy_sealed
 from server.project.site_projector import SiteProjector
 from server.storage import entries, generations, sites
 from server.storage import people as rows
-from server.storage.database import Database, Row
+from server.storage.database import Database, Reader, Row
 from server.storage.derived import TABLES
 from server.storage.generations import Generation
 from server.storage.writer import Writer
@@ -29,7 +29,11 @@ REST_S = 0.02  # while many events wait to be stored
 RETRY_S = 1.0
 FOLLOW_S = 0.01
 DROPPED = 2_000  # rows deleted in one turn
+LEFT_S = 60.0  # after which what nobody has moved is left to whoever finds it
 VERIFIED = -1  # the generation that is only compared
+
+
+Kept = Callable[[Reader, Site], Awaitable[list[Row]]]
 
 
 @dataclass
@@ -68,6 +72,12 @@ class Replays:
         self.sites = sites
         self.reload = reload
         self.last: dict[tuple[int, bool], Replay] = {}  # by site and kind
+        #: Of what is made from the tables and kept: the keys of rows that the tables deny.
+        self.kept: dict[str, Kept] = {}
+        #: How long another node may read a generation that has been replaced, in seconds; 0 where
+        #: there is no other node.
+        self.known_s = 0.0
+        self._left: dict[int, object] = {}  # what was unfinished at the last look, by site
         self._asked = asyncio.Event()
 
     def ask(self, site_id: int, *, swaps: bool) -> Replay:
@@ -80,26 +90,45 @@ class Replays:
 
     async def serve(self) -> None:
         """Go on with what a kill has stopped, then with whatever is asked for, until cancelled."""
-        await self._resume()
+        for site in self.sites():
+            await self._resume(site, *await self._standing(site))
         while True:
             self._asked.clear()
             for replay in [one for one in self.last.values() if not one.ended.is_set()]:
                 await self.run(replay)
-            await self._asked.wait()
+            # Not `wait_for`: before Python 3.12 it swallows a cancel that meets its result.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEFT_S if self.known_s else None):
+                    await self._asked.wait()
+                continue
+            with suppress(Overloaded):
+                await self.take_over()
 
-    async def _resume(self) -> None:
-        """Unfinished rebuilds, settings changed since the tables were made, and leftovers."""
+    async def take_over(self) -> None:
+        """Go on with what another node has begun and nobody has moved since the last look."""
         for site in self.sites():
-            async with self.database.snapshot() as reader:
-                found = await generations.of_site(reader, site.site_id)
-                settings_seq = await generations.settings_seq(reader, site.site_id)
-            for one in found:
-                if one.gen < site.generation:
-                    await self._drop(site.site_id, one.gen)
-            mine = next((one for one in found if one.gen == site.generation), None)
-            behind = mine is not None and mine.settings_seq != settings_seq
-            if behind or (found and found[0].gen > site.generation):
-                self.ask(site.site_id, swaps=True)
+            found, settings_seq = await self._standing(site)
+            others = [one for one in found if one.gen != site.generation]
+            left = (site.generation, settings_seq, others)
+            if self._left.get(site.site_id) == left:
+                await self._resume(site, found, settings_seq)
+            self._left[site.site_id] = left
+
+    async def _standing(self, site: Site) -> tuple[list[Generation], int]:
+        """The generations of a site, and how often its settings were changed."""
+        async with self.database.snapshot() as reader:
+            found = await generations.of_site(reader, site.site_id)
+            return found, await generations.settings_seq(reader, site.site_id)
+
+    async def _resume(self, site: Site, found: list[Generation], settings_seq: int) -> None:
+        """An unfinished rebuild, settings changed since the tables were made, and leftovers."""
+        for one in found:
+            if one.gen < site.generation:
+                await self._drop(site.site_id, one.gen)
+        mine = next((one for one in found if one.gen == site.generation), None)
+        behind = mine is not None and mine.settings_seq != settings_seq
+        if behind or (found and found[0].gen > site.generation):
+            self.ask(site.site_id, swaps=True)
 
     async def run(self, replay: Replay) -> None:
         """One replay to its end; storage faults are waited out."""
@@ -164,7 +193,7 @@ class Replays:
         try:
             copied = await copy_sealed(projector, site.generation)
         except (Overloaded, Conflict):
-            await asyncio.sleep(RETRY_S)
+            await self._rest(projector)
             return True
         await self._pause()
         return copied
@@ -177,22 +206,36 @@ class Replays:
             passed = await projector.advance(self._pause, until)
             due = 0 if passed else await projector.refresh_due(self._pause)
         except (Overloaded, Conflict):
-            await asyncio.sleep(RETRY_S)
+            await self._rest(projector)
             return True
         replay.done, replay.total = max(projector.cursor, 0), until
         self.metrics.replayed.labels(str(site.site_id)).set(replay.done / max(until, 1))
         return bool(passed or due)
 
+    async def _rest(self, projector: SiteProjector) -> None:
+        """Before the next try. Raises `Conflict` where another node has deleted the generation:
+        then it is begun again."""
+        await asyncio.sleep(RETRY_S)
+        async with self.database.snapshot() as reader:
+            found = await generations.of_site(reader, projector.site.site_id)
+        if all(one.gen != projector.gen for one in found):
+            raise Conflict("another node has deleted what was read so far")
+
     async def _swap(self, site: Site, gen: int) -> bool:
         old = site.generation
         swapped: bool = await self.writer.run(lambda: generations.swap(site.site_id, old, gen))
-        if swapped:
-            await self.reload()
-            await self._drop(site.site_id, old)
-        return swapped
+        if not swapped:
+            async with self.database.snapshot() as reader:
+                now, _ = await sites.of_now(reader, site.site_id)
+            if now.generation != gen:  # or else another node was faster with the same
+                return False
+        await self.reload()
+        await asyncio.sleep(self.known_s)
+        await self._drop(site.site_id, old)
+        return True
 
     async def _compare(self, site: Site, gen: int, replay: Replay) -> bool:
-        """Both generations in one snapshot, table by table."""
+        """Both generations in one snapshot, table by table, and what is kept of the live one."""
         async with self.database.snapshot() as reader:
             scope = (reader, site.site_id)
             cursors = {await rows.cursor(*scope, one) for one in (site.generation, gen)}
@@ -200,6 +243,9 @@ class Replays:
             cursors.add(await entries.head(*scope))
             versions = {(await rows.walk(*scope, one))[0] for one in (site.generation, gen)}
             versions.add(await generations.ruleset(*scope))
+            found = {one.gen: one.settings_seq for one in await generations.of_site(*scope)}
+            if found.get(gen, generations.NOT_WHOLE) == generations.NOT_WHOLE:
+                return False  # another node has compared it too, and deletes it
             if len(cursors) > 1 or len(versions) > 1:  # or a ruleset is on its way to everybody
                 return False
             for table in (*TABLES, generations.ROLLUPS):
@@ -208,6 +254,10 @@ class Replays:
                 if count:
                     replay.unlike[table.name] = count
                     replay.samples[table.name] = few
+            for name, stale in self.kept.items():
+                if rows_of := await stale(reader, site):
+                    replay.unlike[name] = len(rows_of)
+                    replay.samples[name] = rows_of[:10]
         await self._drop(site.site_id, gen)
         return True
 

@@ -98,7 +98,8 @@ def details(rule: Rule) -> list[str]:
         found.append(counting(rule))
         found.append("does not fade" if rule.decay.kind == "none" else fading(rule.decay))
     if rule.cap is not None:
-        found.append(f"at most {points(rule.cap)} points")
+        sign = "−" if rule.points < 0 else ""
+        found.append(f"at most {sign}{points(rule.cap)} points")
     return found
 
 
@@ -157,7 +158,8 @@ def _event(when: EventCondition) -> list[str]:
     if when.min_ms:
         found.append(f"for {when.min_ms / 1_000:g} s or longer")
     if when.min_scroll:
-        found.append(f"scrolled to {when.min_scroll} % or further")
+        both = "and " if when.min_ms else ""
+        found.append(f"{both}scrolled to {when.min_scroll} % or further")
     if when.where:
         found.append("where " + " and ".join(map(test, when.where)))
     for word, patterns in (

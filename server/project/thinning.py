@@ -2,7 +2,8 @@
 
 Each turn is whole or not at all, and what was thinned is no candidate any more: whatever stops the
 job, it goes on from there. It takes turns with the site's projector, which then reads anew the
-visitors that were touched; the projector of another node finds its results refused.
+visitors that were touched; the projector of another node finds its results refused. Each turn also
+reads the settings again: whoever decides to keep more is heard at once, on whatever node.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from server.project.retention import (
 from server.project.rows import END, SESSION, START
 from server.project.visitor import COOKIELESS, LATE, UNCOUNTED
 from server.rounds import Pace, go_round
-from server.storage import entries, erasing, retention
+from server.storage import entries, erasing, retention, sites
 from server.storage import people as rows
 from server.storage.database import Reader, Row, chunks
 from server.storage.entries import Entry
@@ -48,7 +49,9 @@ AT, SEQ, PLACE, KIND = 1, 3, 4, 5  # of a row of session_events
 class Run:
     """One pass over a site: how far it is, and what it did."""
 
+    now: int  # UTC ms
     limits: Limits
+    settings: str = ""  # under which the limits are these, as they are written
     after: tuple[int, int] = (-1, 0)  # day and id of the last visit looked at
     looked: bool = False  # at all visits
     refused: int = 0  # turns, by what another node has written meanwhile
@@ -76,8 +79,8 @@ class Retention:
 
     async def run(self, site: Site) -> Run:
         """Thin everything of a site that is old by now."""
-        run = Run(limits(site.settings, self.projector.clock()))
-        run.looked = self._looked.get(site.site_id) == run.limits.day
+        now = self.projector.clock()
+        run = Run(now, limits(site.settings, now))
         while run.refused < TRIES and await self._turn(site, run):
             await self._rest()
         if run.looked:
@@ -96,16 +99,18 @@ class Retention:
         """Thin a little; False once nothing is left."""
         if self.before is not None:
             await self.before()
-        scope = (site.site_id, site.generation)
         async with self.projector.turns[site.site_id]:
-            plan, after = Thinning(), run.after
+            plan = Thinning()
             async with self.database.snapshot() as reader:
+                site, settings = await sites.of_now(reader, site.site_id)
+                self._under(site, settings, run)
+                scope, after = (site.site_id, site.generation), run.after
                 position = await rows.position(reader, *scope)
                 if not run.looked:
                     await self._visits(reader, site, run, plan)
                 if not plan and run.looked:
                     await self._loose(reader, site, run, plan)
-            if plan and not await self._write(scope, position, plan):
+            if plan and not await self._write(scope, position, settings, plan):
                 run.after, run.looked, run.refused = after, False, run.refused + 1
                 return True
         run.entries += len(plan.stubs)
@@ -114,10 +119,17 @@ class Retention:
         self.projector.metrics.thinned.inc(len(plan.stubs))
         return bool(plan) or not run.looked
 
+    def _under(self, site: Site, settings: str, run: Run) -> None:
+        """The limits of the settings of now; others than before may take what was passed over."""
+        if settings != run.settings:
+            run.settings, run.limits = settings, limits(site.settings, run.now)
+            run.after = (-1, 0)
+            run.looked = self._looked.get(site.site_id) == run.limits.day
+
     async def _write(
-        self, scope: tuple[int, int], position: tuple[int, int], plan: Thinning
+        self, scope: tuple[int, int], position: tuple[int, int], settings: str, plan: Thinning
     ) -> bool:
-        script = lambda: retention.thin(*scope, position, plan, SEALED_VIEWS)  # noqa: E731
+        script = lambda: retention.thin(*scope, position, settings, plan, SEALED_VIEWS)  # noqa: E731
         try:
             done = bool(await self.writer.run(script, moves=False))
         except BaseException:  # it may be done all the same

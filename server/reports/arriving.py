@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from server.errors import Refusal
 from server.model import Class, Kind, Site
 from server.reports.log import log_entries
+from server.reports.names import claims_in, given
 from server.reports.refused import CLASSIFIED, RefusedRow
-from server.reports.shapes import LogEntry
-from server.storage import entries
+from server.reports.shapes import LogEntry, iso
+from server.storage import entries, identities
 from server.storage.database import Reader
 
 LOOKED_AT = 200  # the newest entries of the log
@@ -37,6 +40,37 @@ async def newest_apart(reader: Reader, site: Site, limit: int) -> list[LogEntry]
         found += apart[::-1]
         before = after
     return await log_entries(reader, site, found[:limit])
+
+
+class Ruled(NamedTuple):
+    """A browser (`v5`) or an event (`e9`) that somebody took out of the figures by hand."""
+
+    what: str
+    class_: str
+    who: str  # what was given there, such as an e-mail; empty for nobody's
+    author: str
+    at: str
+
+
+async def ruled_apart(reader: Reader, site: Site, limit: int) -> list[Ruled]:
+    """What stands apart by somebody's word, the newest first: nothing in the events says so."""
+    last = await identities.classes(reader, site.site_id, site.generation)
+    rows = sorted((row for row in last if row[2] != Class.HUMAN), key=lambda row: -row[3])[:limit]
+    told = await entries.by_seq(reader, site.site_id, [row[3] for row in rows])
+    claims = await claims_in(reader, site, [row[1] for row in rows if row[0] == 0])
+    claims_of = {row[3]: claims.get(row[1], 0) if row[0] == 0 else row[1] for row in rows}
+    who = await given(reader, site, sorted({claim for claim in claims_of.values() if claim}))
+    return [
+        Ruled(
+            what=f"{'e' if kind else 'v'}{target}",
+            class_=Class(class_).name.lower(),
+            who=who.get(claims_of[seq], ""),
+            author=msgspec.json.decode(told[seq].data or "{}").get("author", ""),
+            at=iso(told[seq].at),
+        )
+        for kind, target, class_, seq in rows
+        if seq in told and told[seq].kind
+    ]
 
 
 def _is_event(row: entries.Entry) -> bool:

@@ -17,13 +17,15 @@ _TOLD = ("rotated", "renamed", "destination", "did", "stage", "class", "version"
 
 
 class Act(msgspec.Struct, frozen=True):
-    """One line: `detail` holds ids and names of settings, never a person's data."""
+    """One line: `detail` holds ids, tags and names of settings, never a person's data; `about` is
+    the person, visitor or event (`p57`, `v5`, `e9`) that was decided about."""
 
     id: str
     at: str
     author: str
     action: str
     detail: str
+    about: tuple[str, ...] = ()
 
 
 class Acts(NamedTuple):
@@ -75,10 +77,23 @@ def _decision(seq: int, at: int, kind: int, data: str | None) -> Act:
     settings = said.get("settings")
     told = [", ".join(settings)] if isinstance(settings, dict) else []
     told += [str(said[name])[:100] for name in _TOLD if isinstance(said.get(name), str | int)]
+    told += [f"+{one}"[:100] for one in said.get("add", ()) if kind == Kind.TAG]
+    told += [f"−{one}"[:100] for one in said.get("remove", ()) if kind == Kind.TAG]
     return Act(
         f"e{seq}",
         iso(at),
         author if isinstance(author, str) else "",
         Kind(kind).word,
         " ".join(told),
+        _about(said),
     )
+
+
+def _about(said: dict[str, Any]) -> tuple[str, ...]:
+    """Whom a decision names: a person's id is the number of a claim."""
+    claims = said.get("claims") or [said.get("claim")]
+    found = [f"p{claim}" for claim in claims if isinstance(claim, int) and claim > 0]
+    for name, letter in (("visitor", "v"), ("event", "e")):
+        if isinstance(said.get(name), int):
+            found.append(f"{letter}{said[name]}")
+    return tuple(found)

@@ -23,6 +23,7 @@ from server.storage.database import Reader, Row, chunks, in_list, padded
 
 STATES = {"open": (OPEN,), "closed": (CLOSED,), "all": (OPEN, CLOSED)}
 LAST_SESSIONS = 3
+MOST_WAITING = 100
 
 
 async def conflicts(reader: Reader, site: Site, state: str, kind: str, page: Paging) -> Conflicts:
@@ -67,6 +68,19 @@ async def open_about(reader: Reader, site: Site, person_id: int, limit: int) -> 
         limit,
     )
     return await _rows(reader, site, [item_of(row) for row in found])
+
+
+async def waiting(reader: Reader, site: Site) -> int:
+    """How many wait for somebody's word, at most 100."""
+    rows = await reader.fetch(
+        "SELECT count(*) FROM (SELECT 1 FROM conflicts WHERE site_id = $1 AND gen = $2"
+        " AND state = $3 LIMIT $4) w",
+        site.site_id,
+        site.generation,
+        OPEN,
+        MOST_WAITING,
+    )
+    return int(rows[0][0])
 
 
 async def _page(

@@ -28,7 +28,8 @@ NO_TIME = -1
 
 
 class StoredDay(msgspec.Struct, frozen=True, array_like=True):
-    """A day as bytes. `visitors` has eight bytes for each visit."""
+    """A day as bytes; another shape of it is another `packed.LAYOUT`. `visitors` has eight bytes
+    for each visit."""
 
     visits: StoredRows
     visitors: bytes

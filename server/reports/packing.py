@@ -6,6 +6,7 @@ loses its pack with that change, and is packed again in the next round.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Iterable
 
 from server.model import Site
@@ -13,7 +14,7 @@ from server.reports.days import encoded, made_of
 from server.reports.spans import Span, today
 from server.rounds import Pace, go_round
 from server.storage import packed
-from server.storage.database import Database
+from server.storage.database import Database, Reader, Row
 from server.storage.writer import Writer
 
 log = logging.getLogger("handraise.packing")
@@ -31,11 +32,13 @@ class Packing:
         writer: Writer,
         sites: Callable[[], Iterable[Site]],
         clock: Callable[[], int],
+        draw: Callable[[], int] = lambda: secrets.randbits(62),
     ) -> None:
         self.database = database
         self.writer = writer
         self.sites = sites
         self.clock = clock
+        self.draw = draw
 
     async def serve(self) -> None:
         """Until cancelled."""
@@ -58,10 +61,24 @@ class Packing:
     async def pack(self, site: Site, day: int) -> bool:
         """Pack a day; False if it was written of meanwhile, or another generation is served."""
         scope = (site.site_id, site.generation, day)
-        await self.writer.run(lambda: packed.take_place(*scope), moves=False)
+        packer = self.draw()
+        await self.writer.run(lambda: packed.take_place(*scope, packer), moves=False)
         async with self.database.snapshot() as reader:
             made = (await made_of(reader, site, Span(day, day))).get(day)
         if made is None:
             return False
         pack = encoded(made)
-        return bool(await self.writer.run(lambda: packed.keep(*scope, pack), moves=False))
+        return bool(await self.writer.run(lambda: packed.keep(*scope, packer, pack), moves=False))
+
+
+async def stale(reader: Reader, site: Site) -> list[Row]:
+    """The days, as rows, that are packed otherwise than the tables say: there should be none."""
+    found: list[Row] = []
+    scope = (reader, site.site_id, site.generation)
+    for day in await packed.days_packed(*scope):
+        pack = (await packed.of_days(*scope, day, day))[day]
+        made = (await made_of(reader, site, Span(day, day))).get(day)
+        if made is None or encoded(made) != pack:
+            found.append((day,))
+        await asyncio.sleep(REST_S)
+    return found

@@ -71,7 +71,8 @@ class Refused(Shape, frozen=True, kw_only=True):
 
 
 async def refused(reader: Reader, site: Site, since: int) -> Refused:
-    """Every reason since a moment (ms, to the full hour), the most frequent first."""
+    """Every reason since a moment (ms, to the full hour), the most frequent first. The last is as
+    exact as the newest sample; without one it is the beginning of its hour."""
     found = await refusals.by_reason(reader, site.site_id, since // HOUR_MS)
     items = []
     for reason, count, hour in found:
@@ -84,7 +85,7 @@ async def refused(reader: Reader, site: Site, since: int) -> Refused:
                 meaning=MEANINGS.get(reason, ""),
                 stored=reason.startswith(CLASSIFIED),
                 count=int(count),
-                last=iso(hour * HOUR_MS),
+                last=iso(max([hour * HOUR_MS, *(at for at, _ in samples[:1])])),
                 samples=[
                     RefusedSample(at=iso(at), sample=msgspec.json.decode(text))
                     for at, text in samples[:SHOWN_SAMPLES]

@@ -43,6 +43,14 @@ class Span(NamedTuple):
         """How many days one point of a series stands for."""
         return 7 if self.length > WEEKLY_BEYOND else 1
 
+    def from_week(self, week_start: int) -> "Span":
+        """A span that is drawn by week, from the first day of its first week on (1 is Monday, 7 is
+        Sunday); a shorter one stays as it is."""
+        if self.step == 1:
+            return self
+        weekday = (EPOCH_DAY + timedelta(days=self.first)).isoweekday()
+        return Span(self.first - (weekday - week_start) % 7, self.last)
+
 
 def compared(span: Span, compare: str) -> Span | None:
     """The span to compare with: `before`, `year` or `none`."""

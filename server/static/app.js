@@ -28,6 +28,14 @@
     }
   });
 
+  // A link to something folded unfolds it.
+  const unfold = () => {
+    const place = location.hash && document.getElementById(location.hash.slice(1));
+    if (place && place.matches("details")) place.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   // A choice that changes what a page shows needs no button.
   document.addEventListener("change", (event) => {
     if (event.target.closest("[data-submits]")) event.target.form?.requestSubmit();
@@ -35,7 +43,60 @@
     if (every) for (const box of all(every.dataset.checks)) box.checked = every.checked;
   });
 
-  find(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  for (const place of all(".tabs, .main-nav")) {
+    const now = find("[aria-current]", place);
+    if (now) place.scrollLeft = now.offsetLeft - place.offsetLeft - (place.clientWidth - now.offsetWidth) / 2;
+  }
+
+  // ---------------------------------------------------------------- staying where one was
+  const keep = (name, value) => {
+    try {
+      if (value) sessionStorage.setItem(name, value);
+      else sessionStorage.removeItem(name);
+    } catch {} // no storage: one starts at the top, as without this file
+  };
+  const kept = (name) => {
+    try {
+      return sessionStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  };
+
+  // The way back from a person leads to the list as it was left.
+  const siteOf = (url) => url.searchParams.get("site");
+  const here = new URL(location.href);
+  if (here.pathname === "/people") {
+    for (const name of ["said", "about", "done", "unchanged", "refused"]) here.searchParams.delete(name);
+    keep("list", here.pathname + here.search);
+  }
+  for (const link of all("a[data-list]")) {
+    const list = kept("list");
+    if (list && siteOf(new URL(list, here)) === siteOf(new URL(link.href))) link.href = list;
+  }
+
+  // Who asked for the search on another page has it in hand here.
+  if (kept("search")) find('.tools input[type="search"]')?.focus();
+  keep("search", "");
+
+  // A form that leads back to its own page leads back to the place it was sent from.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || !form.closest("main")) return;
+    keep("place", JSON.stringify([location.pathname, scrollY, form.getAttribute("action")]));
+  });
+  const [path, y, action] = JSON.parse(kept("place") ?? "[]");
+  keep("place", "");
+  const news = find("main > .said");
+  if (news && path === location.pathname) {
+    const form = all("main form").filter((one) => one.getAttribute("action") === action).pop();
+    // To the button, never into a field: there the keys of this page would be letters.
+    form && find("button", form)?.focus({ preventScroll: true });
+    if (y > news.offsetTop) {
+      scrollTo(0, y);
+      news.classList.add("above");
+    }
+  }
 
   // ---------------------------------------------------------------- keys
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
@@ -79,7 +140,10 @@
       event.preventDefault();
       const field = find('input[type="search"]');
       if (field) field.focus();
-      else find('.main-nav [data-key="p"]')?.click();
+      else {
+        keep("search", "1");
+        find('.main-nav [data-key="p"]')?.click();
+      }
     }
   });
 

@@ -8,7 +8,10 @@
   const MOST = 200, MOST_WAITING = 1000;
   const words = JSON.parse(place.dataset.words);
   const suffix = place.dataset.suffix ? `?${place.dataset.suffix}` : "";
-  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: place.dataset.zone });
+  const inZone = (options) => new Intl.DateTimeFormat("en-GB", { ...options, timeZone: place.dataset.zone });
+  const clock = inZone({ timeStyle: "medium" });
+  const day = inZone({ day: "numeric", month: "short" });
+  const full = inZone({ dateStyle: "full", timeStyle: "long" });
   let waiting = [], paused = false, late = 0, seen = null, stale = false;
 
   const link = (one) => (one.person ? `/people/${one.person}` : `/visitors/${one.visitor}`) + suffix;
@@ -17,6 +20,7 @@
     const anchor = element.querySelector("a");
     if (!one.person && !one.visitor) return anchor.replaceWith("Somebody");
     anchor.href = link(one);
+    if (one.name) anchor.title = one.name;
     anchor.firstChild.textContent = called(one);
   }
 
@@ -30,7 +34,10 @@
     item.dataset.known = one.person ? "1" : "";
     const time = item.querySelector("time");
     time.dateTime = one.at;
-    time.textContent = clock.format(new Date(one.at));
+    const moment = new Date(one.at);
+    const today = day.format(moment) === day.format(new Date());
+    time.textContent = (today ? "" : `${day.format(moment)}, `) + clock.format(moment);
+    time.title = full.format(moment);
     who(item, one);
     item.querySelector(".verb").textContent = verb;
     item.querySelector("b").textContent = about || one.path;
@@ -48,8 +55,25 @@
       (!known.checked || item.dataset.known === "1")
     );
   };
+  const empty = () => {
+    const rows = [...list.children];
+    at("quiet").hidden = rows.length > 0;
+    at("unfit").hidden = !rows.length || rows.some((item) => !item.hidden);
+  };
   function sift() {
     for (const item of list.children) item.hidden = !wanted(item);
+    empty();
+  }
+
+  // The filters stand in the address: a reload, and whoever is sent it, sees the same.
+  const chosen = (field) => (field.type === "checkbox" ? (field.checked ? "1" : "") : field.value);
+  function note() {
+    const here = new URL(location.href);
+    for (const field of filters.elements) {
+      if (chosen(field)) here.searchParams.set(field.name, chosen(field));
+      else here.searchParams.delete(field.name);
+    }
+    history.replaceState(null, "", here);
   }
 
   function show(events) {
@@ -60,7 +84,7 @@
       list.prepend(item);
     }
     while (list.children.length > MOST) list.lastElementChild.remove();
-    at("quiet").hidden = list.children.length > 0;
+    empty();
   }
 
   function tell() {
@@ -123,6 +147,7 @@
       stale = true;
     } else {
       list.replaceChildren();
+      empty();
       late = 0;
     }
     waiting = [];
@@ -147,7 +172,20 @@
     }
     tell();
   });
-  filters.addEventListener("input", sift);
+  filters.addEventListener("input", () => {
+    note();
+    sift();
+  });
+  at("unfiltered").addEventListener("click", () => {
+    for (const field of filters.elements) {
+      if (field.type === "checkbox") field.checked = false;
+      else field.value = "";
+    }
+    note();
+    sift();
+    filters.elements.kind.focus();
+  });
   filters.addEventListener("submit", (event) => event.preventDefault());
+  sift();
   pause.hidden = filters.hidden = false;
 })();

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from server.errors import DataError, NotFound
 from server.model import Event
+from server.storage.buried import Buried
 from server.storage.database import Query, Reader, Row, Script, chunks, in_list, padded
 from server.storage.names import Names
 
@@ -27,31 +28,39 @@ class Appended(NamedTuple):
         return sum(1 for seq in self.seqs if seq > 0)
 
 
-def append(site_id: int, events: Sequence[Event], names: Names) -> Script[Appended]:
+def append(
+    site_id: int, events: Sequence[Event], names: Names, buried: Buried | None = None
+) -> Script[Appended]:
     """Append events to a site's log, in order, once per event id.
 
     Fast path: number all and insert. Only if fewer rows went in than were sent are the numbers
     given back and the new events found. An event that the database refuses is kept apart, so that
-    its neighbours go in.
+    its neighbours go in. Of what is of somebody erased whom another node has buried only a stub is
+    stored; `buried` is None where there is no other node.
     """
     seqs = [0] * len(events)
     first: dict[bytes, int] = {}
     for index, event in enumerate(events):
         first.setdefault(event.event_id, index)
     todo = list(first.values())
-    yield from _append_part(site_id, events, todo, names, seqs)
+    yield from _append_part(site_id, events, todo, names, seqs, buried)
     return Appended(seqs)
 
 
 def _append_part(
-    site_id: int, events: Sequence[Event], todo: list[int], names: Names, seqs: list[int]
+    site_id: int,
+    events: Sequence[Event],
+    todo: list[int],
+    names: Names,
+    seqs: list[int],
+    buried: Buried | None,
 ) -> Script[None]:
     """Append `events[i] for i in todo`; on a refused statement halve until it stands alone."""
     if not todo:
         return
     yield Query("SAVEPOINT part")
     try:
-        numbers = yield from _insert(site_id, [events[i] for i in todo], names)
+        numbers = yield from _insert(site_id, [events[i] for i in todo], names, buried)
     except DataError:
         yield Query("ROLLBACK TO part")
         yield Query("RELEASE part")
@@ -60,8 +69,8 @@ def _append_part(
             seqs[todo[0]] = -1
             return
         half = len(todo) // 2
-        yield from _append_part(site_id, events, todo[:half], names, seqs)
-        yield from _append_part(site_id, events, todo[half:], names, seqs)
+        yield from _append_part(site_id, events, todo[:half], names, seqs, buried)
+        yield from _append_part(site_id, events, todo[half:], names, seqs, buried)
         return
     if numbers is None:  # duplicates among them
         yield Query("ROLLBACK TO part")
@@ -69,7 +78,7 @@ def _append_part(
         names.rollback()
         known = yield from _known(site_id, [events[i].event_id for i in todo])
         fresh = [i for i in todo if events[i].event_id not in known]
-        yield from _append_part(site_id, events, fresh, names, seqs)
+        yield from _append_part(site_id, events, fresh, names, seqs, buried)
         return
     yield Query("RELEASE part")
     names.commit()
@@ -77,7 +86,9 @@ def _append_part(
         seqs[index] = seq
 
 
-def _insert(site_id: int, events: Sequence[Event], names: Names) -> Script[range | None]:
+def _insert(
+    site_id: int, events: Sequence[Event], names: Names, buried: Buried | None
+) -> Script[range | None]:
     """Number and insert; None if some were there already (the caller rolls back)."""
     rows = yield Query(
         "UPDATE heads SET seq = seq + $2 WHERE site_id = $1 RETURNING seq, strings, epoch",
@@ -86,6 +97,8 @@ def _insert(site_id: int, events: Sequence[Event], names: Names) -> Script[range
     if not rows:
         raise NotFound(f"site {site_id} has no log")
     last, strings, epoch = rows[0]
+    if buried is not None:
+        events = yield from buried.cleared(site_id, epoch, events)
     start = last - len(events) + 1
     names.begin(epoch)
     yield from _intern(site_id, events, names, start, strings)

@@ -7,15 +7,20 @@ away. Each has a cursor of its own, so both survive a kill at any moment.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.storage.changes import RAISED
 from server.storage.database import Query, Reader, Row, Script
 from server.storage.derived import TABLES, Table
 
 #: Its rows hold no table of its own, but a value that may be zero.
 ROLLUPS = Table("rollups", "name day key", "value")
 #: Made from the others whenever there is time for it: nothing to compare, but to be taken away.
-PACKED_DAYS = Table("packed_days", "day", "pack")
+PACKED_DAYS = Table("packed_days", "day", "layout packer pack")
 #: Not the same at two moments, though they mean the same.
 PASSING = {"subjects": frozenset({"score_day"})}
+
+
+#: In place of the settings' number, while a generation is deleted.
+NOT_WHOLE = -1
 
 
 class Generation(NamedTuple):
@@ -51,7 +56,8 @@ async def ruleset(reader: Reader, site_id: int) -> int:
 def begin(
     site_id: int, gen: int, seq: int = 0, settings_seq: int = 0, ruleset: int = 1
 ) -> Script[None]:
-    """An empty generation, under the settings and the ruleset with these numbers.
+    """An empty generation, under the settings and the ruleset with these numbers; the same one
+    where another node has begun it.
 
     With a `seq` below zero it is first to get what was sealed. While there are two generations
     nothing is sealed; the head keeps order.
@@ -60,7 +66,7 @@ def begin(
     yield Query(
         "INSERT INTO cursors (site_id, gen, seq, settings_seq, ruleset, seals) SELECT $1, $2, $3,"
         " $4, $5, c.seals FROM sites s JOIN cursors c ON c.site_id = s.site_id"
-        " AND c.gen = s.generation WHERE s.site_id = $1",
+        " AND c.gen = s.generation WHERE s.site_id = $1 ON CONFLICT (site_id, gen) DO NOTHING",
         (site_id, gen, seq, settings_seq, ruleset),
     )
 
@@ -77,7 +83,7 @@ def swap(site_id: int, old: int, new: int) -> Script[bool]:
     if tuple(found[0]) != (1, 2):
         return False
     swapped = yield Query(
-        "UPDATE sites SET generation = $3 WHERE site_id = $1 AND generation = $2"
+        f"UPDATE sites SET generation = $3, {RAISED} WHERE site_id = $1 AND generation = $2"
         " AND settings_seq = (SELECT settings_seq FROM cursors WHERE site_id = $1 AND gen = $3)"
         " RETURNING site_id",
         (site_id, old, new),
@@ -87,7 +93,12 @@ def swap(site_id: int, old: int, new: int) -> Script[bool]:
 
 def drop_some(site_id: int, gen: int, limit: int) -> Script[bool]:
     """Delete some rows of a generation; True while there are more. The cursor goes last: as long as
-    there is one, a kill leaves something to find."""
+    there is one, a kill leaves something to find. Settings of no number say to other nodes that it
+    is not whole any more."""
+    yield Query(
+        "UPDATE cursors SET settings_seq = $3 WHERE site_id = $1 AND gen = $2",
+        (site_id, gen, NOT_WHOLE),
+    )
     for table in (*TABLES, ROLLUPS, PACKED_DAYS):
         keys = ", ".join(table.key)
         gone = yield Query(

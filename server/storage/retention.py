@@ -92,19 +92,21 @@ class Thinning:
 
 
 def thin(
-    site_id: int, gen: int, position: tuple[int, int], plan: Thinning, views: str
+    site_id: int, gen: int, position: tuple[int, int], settings: str, plan: Thinning, views: str
 ) -> Script[bool]:
     """Empty entries, take them out of the tables, seal their sessions; `views` names the cells.
 
-    False, and nothing is done, if the tables are not at `position` any more, if another generation
-    has taken their place, or if there is another one: it may have read what would go.
+    False, and nothing is done, if the tables are not at `position` any more, if the site's settings
+    are not `settings` (as they are written) any more, if another generation has taken their place,
+    or if there is another one: it may have read what would go.
     """
     yield Query("UPDATE heads SET decided = decided WHERE site_id = $1", (site_id,))
     mine = yield Query(
         "UPDATE cursors SET seals = seals + 1 WHERE site_id = $1 AND gen = $2 AND seq = $3"
-        " AND seals = $4 AND gen = (SELECT generation FROM sites WHERE site_id = $1)"
+        " AND seals = $4"
+        " AND gen = (SELECT generation FROM sites WHERE site_id = $1 AND settings = $5)"
         " AND (SELECT count(*) FROM cursors c WHERE c.site_id = $1) = 1 RETURNING gen",
-        (site_id, gen, *position),
+        (site_id, gen, *position, settings),
     )
     if not mine:
         return False

@@ -4,6 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 from server.errors import Conflict, NotFound
+from server.storage.changes import RAISED
 from server.storage.database import Query, Reader, Script
 
 DRAFT = 0
@@ -120,4 +121,6 @@ def publish(site_id: int, stored: Stored) -> Script[None]:
         (site_id, *stored),
     )
     yield Query("DELETE FROM rulesets WHERE site_id = $1 AND version = 0", (site_id,))
-    yield Query("UPDATE sites SET ruleset = $2 WHERE site_id = $1", (site_id, stored.version))
+    yield Query(
+        f"UPDATE sites SET ruleset = $2, {RAISED} WHERE site_id = $1", (site_id, stored.version)
+    )

@@ -9,6 +9,7 @@ from server.errors import NotFound
 from server.model import Published, Site, SiteSettings
 from server.project.ruleset import DEFAULT, encode
 from server.storage import rulesets
+from server.storage.changes import RAISED
 from server.storage.database import Query, Reader, Script
 
 COLUMNS = (
@@ -44,6 +45,19 @@ async def all_sites(reader: Reader) -> list[Site]:
     return [_site(row) for row in rows]
 
 
+async def of_now(reader: Reader, site_id: int) -> tuple[Site, str]:
+    """A site as it is stored, and its settings as they are written: equal as long as nobody has
+    changed one. Raises `NotFound`."""
+    rows = await reader.fetch(
+        f"SELECT {COLUMNS} FROM sites s LEFT JOIN rulesets r ON r.site_id = s.site_id"
+        " AND r.version = s.ruleset WHERE s.site_id = $1",
+        site_id,
+    )
+    if not rows:
+        raise NotFound("no such site")
+    return _site(rows[0]), rows[0][7]
+
+
 def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> Script[Site]:
     """Create a site with its empty log, its first projector cursor and the default ruleset."""
     rows = yield Query("SELECT coalesce(max(site_id), 0) + 1 FROM sites")
@@ -71,8 +85,8 @@ def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> S
 def change_settings(site_id: int, settings: SiteSettings, *, shapes: bool = True) -> Script[None]:
     """`shapes`: what is derived changes with them, so the tables have to be made again."""
     rows = yield Query(
-        "UPDATE sites SET settings = $2, settings_seq = settings_seq + $3 WHERE site_id = $1"
-        " RETURNING settings_seq",
+        f"UPDATE sites SET settings = $2, settings_seq = settings_seq + $3, {RAISED}"
+        " WHERE site_id = $1 RETURNING settings_seq",
         (site_id, msgspec.json.encode(settings).decode(), int(shapes)),
     )
     if not rows:
@@ -82,7 +96,8 @@ def change_settings(site_id: int, settings: SiteSettings, *, shapes: bool = True
 def rotate_key(site_id: int, key: str) -> Script[None]:
     """A new public key. The one before stays good; the one before that is nobody's from now on."""
     rows = yield Query(
-        "UPDATE sites SET key_before = key, key = $2 WHERE site_id = $1 RETURNING site_id",
+        f"UPDATE sites SET key_before = key, key = $2, {RAISED} WHERE site_id = $1"
+        " RETURNING site_id",
         (site_id, key),
     )
     if not rows:
@@ -92,7 +107,7 @@ def rotate_key(site_id: int, key: str) -> Script[None]:
 def rotate_secret(site_id: int, secret: str) -> Script[None]:
     """A new identify secret, by the same rule: two are good at any time."""
     rows = yield Query(
-        "UPDATE sites SET identify_secret_before = identify_secret, identify_secret = $2"
+        f"UPDATE sites SET identify_secret_before = identify_secret, identify_secret = $2, {RAISED}"
         " WHERE site_id = $1 RETURNING site_id",
         (site_id, secret),
     )

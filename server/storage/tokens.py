@@ -4,7 +4,8 @@ import hashlib
 import secrets
 from typing import NamedTuple
 
-from server.storage.database import Query, Reader, Script
+from server.storage import changes
+from server.storage.database import Query, Reader, Row, Script
 
 SCOPES = ("read", "write", "admin")
 #: A token's last use is written once in this time at most.
@@ -41,7 +42,19 @@ def add(site_id: int, token: str, scope: str, name: str, author: str, now: int) 
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         (site_id, token_id, token_hash(token), token[:8], scope, name, author, now),
     )
+    yield from changes.changed(site_id)
     return Token(site_id, token_id, scope)
+
+
+def revoke(site_id: int, token_id: int, now: int) -> Script[bool]:
+    """Good for nothing from now on; False if it is not there or was revoked before."""
+    rows = yield Query(
+        "UPDATE tokens SET revoked_at = $3 WHERE site_id = $1 AND token_id = $2"
+        " AND revoked_at IS NULL RETURNING token_id",
+        (site_id, token_id, now),
+    )
+    yield from changes.changed(site_id)
+    return bool(rows)
 
 
 def touch(token: Token, now: int) -> Script[None]:
@@ -51,6 +64,11 @@ def touch(token: Token, now: int) -> Script[None]:
         " AND (used_at IS NULL OR used_at <= $4)",
         (token.site_id, token.token_id, now, now - TOUCH_MS),
     )
+
+
+async def names(reader: Reader, site_id: int) -> list[Row]:
+    """(number, name) of every token a site ever had."""
+    return await reader.fetch("SELECT token_id, name FROM tokens WHERE site_id = $1", site_id)
 
 
 async def live(reader: Reader) -> dict[bytes, Token]:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from server.errors import BadRequest, NotFound
 from server.model import Door, Event, FormRule, Kind, Site, SiteSettings
 from server.storage import audit, entries, sites, tokens
+from server.storage.changes import RAISED
 from server.storage.database import Query, Reader, Row, Script
 from server.storage.names import Names
 from server.storage.tokens import Token
@@ -74,7 +75,8 @@ def change_form(
 def rename_site(site_id: int, name: str, author: str, now: int) -> Script[None]:
     """Another name for a site, as a row, a decision and an audit line."""
     rows = yield Query(
-        "UPDATE sites SET name = $2 WHERE site_id = $1 RETURNING site_id", (site_id, name)
+        f"UPDATE sites SET name = $2, {RAISED} WHERE site_id = $1 RETURNING site_id",
+        (site_id, name),
     )
     if not rows:
         raise NotFound("no such site")
@@ -145,9 +147,15 @@ def shaped(before: SiteSettings, after: SiteSettings) -> bool:
     return any(getattr(before, name) != getattr(after, name) for name in SHAPING)
 
 
+def zones() -> set[str]:
+    """The time zones a site may have. Where the system has a file `localtime`, that is listed too:
+    whatever the machine is set to, so another one on each node."""
+    return available_timezones() - {"localtime"}
+
+
 def check(settings: SiteSettings) -> None:
     """What types alone cannot say. Raises `BadRequest`."""
-    if settings.zone not in available_timezones():
+    if settings.zone not in zones():
         raise BadRequest(f"setting `zone`: `{settings.zone[:64]}` is no time zone")
     ZoneInfo(settings.zone)
     if settings.lookback_days > settings.retention_days:
@@ -185,12 +193,7 @@ def origins(given: Sequence[str]) -> tuple[str, ...]:
 
 def revoke_token(site_id: int, token_id: int, author: str, now: int) -> Script[None]:
     """Raises `NotFound` for a token that is not there or was revoked before."""
-    rows = yield Query(
-        "UPDATE tokens SET revoked_at = $3 WHERE site_id = $1 AND token_id = $2"
-        " AND revoked_at IS NULL RETURNING token_id",
-        (site_id, token_id, now),
-    )
-    if not rows:
+    if not (yield from tokens.revoke(site_id, token_id, now)):
         raise NotFound("no such token")
     yield from audit.add(site_id, author, "token_revoked", f"t{token_id}", now)
 

@@ -151,13 +151,18 @@ class SignIns(Shape, frozen=True, kw_only=True):
 
 
 class AuditRow(Shape, frozen=True, kw_only=True):
-    """Something somebody did. `detail` holds ids and names of settings, never a person's data."""
+    """Something somebody did. `detail` holds ids, tags and names of settings, never a person's
+    data."""
 
     id: Annotated[str, Meta(examples=["a12", "e91"])]
     at: Time
     author: Annotated[str, Meta(examples=["user u3", "token t1", "operator"])]
     action: str
     detail: str
+    about: Annotated[
+        tuple[str, ...],
+        Meta(description="Whom a decision names: persons `p57`, a visitor `v5`, an event `e9`."),
+    ] = ()
 
 
 class Audit(Shape, frozen=True, kw_only=True):

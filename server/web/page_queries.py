@@ -6,17 +6,20 @@ from msgspec import Meta, Struct
 
 from server.errors import NotFound
 from server.reports.people_csv import ColumnName
+from server.reports.people_filters import Stage
 from server.web.queries import Cursor, PeopleQuery, VisitorsQuery
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 SiteId = Annotated[str, Meta(max_length=16)]
+About = Annotated[str, Meta(pattern="^(p[1-9][0-9]{0,17})?$")]
 
 
 class PageQuery(Struct, frozen=True, kw_only=True):
-    """What every page takes: which site, and what to say on arrival."""
+    """What every page takes: which site, and what to say on arrival, about which person."""
 
     site: SiteId = ""
     said: Annotated[str, Meta(max_length=20)] = ""
+    about: About = ""
 
 
 class PageOfPeople(PeopleQuery, frozen=True, kw_only=True):
@@ -24,12 +27,15 @@ class PageOfPeople(PeopleQuery, frozen=True, kw_only=True):
 
     site: SiteId = ""
     said: Annotated[str, Meta(max_length=20)] = ""
+    about: About = ""
     who: Literal["people", "everybody", "visitors"] = "people"
     segment: Annotated[str, Meta(pattern="^(g[1-9][0-9]{0,17})?$")] = ""
     column: Annotated[tuple[ColumnName, ...], Meta(max_length=40)] = ()
     done: Count = 0
     unchanged: Count = 0
     refused: Count = 0
+    did: Literal["", "tag", "untag", "owner", "stage", "leave", "contact"] = ""
+    to: Stage | Literal[""] = ""
 
 
 class PageOfVisitors(VisitorsQuery, frozen=True, kw_only=True):

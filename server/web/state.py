@@ -17,6 +17,7 @@ from server.metrics import Metrics
 from server.model import Class, Site
 from server.project.projector import REST_S, Projector
 from server.project.replay import Replays
+from server.reports import packing
 from server.settings import Settings
 from server.storage import refusals, sites, tokens, tombstones
 from server.storage.database import Database, Script, ScriptMaker
@@ -126,6 +127,7 @@ class State:
             lambda: self.sites.all,
             self.reload,
         )
+        self.replays.kept["packed_days"] = packing.stale
         self.eraser = Eraser(self)
         self.backtests = Backtests(
             self.database, lambda: self.tools.agents, lambda: self.sites.all, self._let_others_run

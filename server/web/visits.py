@@ -3,9 +3,10 @@
 Engagement is no line of its own: what it says stands with its page, also the signals it gave.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from server.reports.consequences import ABOUT_PERSONS
@@ -82,20 +83,27 @@ class Visit:
 
 
 def visits_of(
-    items: Iterable[TimelineItem], facts: Mapping[str, VisitFacts], zone: Any
+    items: Iterable[TimelineItem],
+    facts: Mapping[str, VisitFacts],
+    zone: Any,
+    known: Mapping[int, str] = MappingProxyType({}),
 ) -> list[Visit]:
-    """Visits and what lies between them, newest first, as the items are."""
+    """Visits and what lies between them, newest first, as the items are; what followed from a visit
+    stands right above it. `known` says by claim what people are called who were merged."""
     visits: list[Visit] = []
     by_session: dict[str, Visit] = {}
+    by_item: dict[str, Visit] = {}
     for item in items:
-        step = _step(item, zone)
+        step = _step(item, zone, known)
         visit = by_session.get(item.session or "")
         if item.session and visit is not None:
             visit.steps.append(step)
+            by_item[item.id] = visit
             continue
         visit = Visit(item.session or "", item.visitor, item.link, [step])
         visit.facts = facts.get(visit.session)
         visits.append(visit)
+        by_item[item.id] = visit
         if item.session:
             by_session[item.session] = visit
     for visit in visits:
@@ -103,7 +111,39 @@ def visits_of(
         _fold_engagement(visit)
     for visit in [visit for visit in visits if not visit.decided][:OPEN]:
         visit.open = True
-    return _without_echoes(visits)
+    return _above_their_cause(_without_echoes(visits), by_item)
+
+
+def claims_named(items: Iterable[TimelineItem]) -> set[int]:
+    """The claims that merges and splits name."""
+    return {
+        int(one[1:])
+        for item in items
+        if item.kind in {"merge", "split"}
+        for one in item.data.get("persons", ())
+    }
+
+
+def _above_their_cause(visits: list[Visit], by_item: Mapping[str, Visit]) -> list[Visit]:
+    """What the projector found is known later than its cause, or in the middle of a visit: it
+    stands right above the visit that earned it, else where its cause lies in time."""
+    follows = [v for v in visits if v.decided and v.steps[0].item.data.get("cause_at")]
+    follows.sort(key=lambda v: v.begun, reverse=True)
+    moved = {id(v) for v in follows}
+    placed = [v for v in visits if id(v) not in moved]
+    for one in follows:  # the newest first: the next goes below it
+        earned = by_item.get(str(one.steps[0].item.data.get("cause")))
+        placed.insert(_place(placed, one, earned, moved), one)
+    return placed
+
+
+def _place(placed: list[Visit], one: Visit, earned: Visit | None, moved: Set[int]) -> int:
+    for place, visit in enumerate(placed):
+        if visit is earned or (earned is None and visit.begun < one.begun):
+            return place
+        if earned is None and visit.begun == one.begun and id(visit) not in moved:
+            return place
+    return len(placed)
 
 
 def decided_in(visits: Iterable[Visit]) -> dict[int, Step]:
@@ -143,12 +183,12 @@ def _fold_engagement(visit: Visit) -> None:
     visit.steps = sorted([*kept, *waiting], key=lambda s: s.at, reverse=True) if waiting else kept
 
 
-def _step(item: TimelineItem, zone: Any) -> Step:
+def _step(item: TimelineItem, zone: Any, known: Mapping[int, str]) -> Step:
     data = item.data
     caused = data.get("cause_at") if item.kind in ABOUT_PERSONS else None
     return Step(
         item=item,
-        what=_what(item),
+        what=_what(item, known),
         where=item.path if item.kind == "page_view" and item.title else "",
         at=datetime.fromisoformat(caused or item.at).astimezone(zone),
         dwell=span(data["ms"] / 1000) if item.kind == "page_view" and data.get("ms") else "",
@@ -165,7 +205,7 @@ def _fields(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(str(name), str(value)[:300]) for name, value in list(given.items())[:MOST_FIELDS]]
 
 
-def _what(item: TimelineItem) -> str:
+def _what(item: TimelineItem, known: Mapping[int, str]) -> str:
     """One line about an event, in words."""
     data = item.data
     name = str(data.get("form") or data.get("name") or data.get("text") or data.get("href") or "")
@@ -185,12 +225,12 @@ def _what(item: TimelineItem) -> str:
     }
     return (
         words.get(item.kind)
-        or _decided(item.kind, data)
+        or _decided(item.kind, data, known)
         or item.kind.replace("_", " ").capitalize()
     )
 
 
-def _decided(kind: str, data: Mapping[str, Any]) -> str:
+def _decided(kind: str, data: Mapping[str, Any], known: Mapping[int, str]) -> str:
     """One line about what somebody decided; empty for what is no decision."""
     if kind == "tag":
         changes = [
@@ -199,16 +239,17 @@ def _decided(kind: str, data: Mapping[str, Any]) -> str:
         ]
         return f"Tags {' '.join(changes)}"
     if kind == "trait":
-        known = dict(data.get("traits", {})).items()
-        words = [f"{name}: {'taken back' if v is None else str(v)[:100]}" for name, v in known]
+        traits = dict(data.get("traits", {})).items()
+        words = [f"{name}: {'taken back' if v is None else str(v)[:100]}" for name, v in traits]
         return " · ".join(words).replace("_", " ").capitalize()
     if kind == "note":
         text = str(data.get("text", ""))[:300]
         return f"Note: {text}" if text else "A note was deleted"
+    both = " and ".join(known.get(int(one[1:]), one) for one in data.get("persons", ()))
     calm = "May be contacted again" if data.get("on") is False else "Do not contact"
     return {
-        "merge": f"Merged: {' and '.join(data.get('persons', ()))}",
-        "split": f"Split: {' and '.join(data.get('persons', ()))}",
+        "merge": f"Merged: {both}",
+        "split": f"Taken apart again: {both}",
         "verify": f"Verified {data.get('value', '')}",
         "release": "A visit was accepted as theirs",
         "refuse": "A visit was refused as somebody else's",

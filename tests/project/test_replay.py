@@ -1,9 +1,15 @@
 """A log read again: the same tables, put in place while the site is served."""
 
+import asyncio
+from functools import partial
+
 import pytest
+from msgspec import structs
 
 from server.project.replay import Replay
+from server.storage import generations
 from server.storage.database import Database, Query, Script
+from tests.storage.world import statement
 from tests.tracking import DAY, World, tracking
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +91,47 @@ async def test_who_withdraws_consent_leaves_the_person_at_once(database: Databas
         await world.project(projector)
         assert await world.rows("subjects", "sessions", "kind = 1") == [(0,)]
         assert await world.rows("links", "visitor_id") == []
+
+
+# ---------------------------------------------------------------- several nodes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("swaps", [True, False], ids=["rebuild", "verify"])
+async def test_nodes_at_once_share_the_work(database: Database, swaps: bool) -> None:
+    """They read into one generation, and whoever comes second takes it for done."""
+    async with tracking(database) as world:
+        await lived_in(world)
+        before, several = await world.derived(), [Replay(1, swaps=swaps) for _ in range(3)]
+        async with asyncio.timeout(50):
+            await asyncio.gather(*(world.replays().run(one) for one in several))
+        assert [(one.state, one.detail, one.unlike) for one in several] == [("done", "", {})] * 3
+        assert await world.rows("cursors", "gen") == [(2 if swaps else 1,)]
+        assert await world.derived() == before
+
+
+async def test_a_rebuild_that_nobody_moves_is_taken_over(database: Database) -> None:
+    """Not one that goes on; what was only compared is deleted."""
+    async with tracking(database) as world:
+        await lived_in(world)
+        before = await world.derived()
+        await world.change(structs.replace(world.settings, currency="USD"))
+        for gen in (2, -1):
+            await world.writer.run(partial(generations.begin, 1, gen, 0, 1))
+        other, moving = world.replays(), "UPDATE cursors SET seq = $1 WHERE gen = 2"
+        for moved in (1, 2, 0):
+            await other.take_over()
+            assert other.last == {}
+            await world.writer.run(partial(statement, moving, moved))
+        for asked in (False, True):
+            await other.take_over()
+            assert bool(other.last) is asked
+        assert await world.rows("cursors", "gen") == [(1,), (2,)]
+        await other.run(other.last[1, True])
+        await world.reload()
+        assert world.site.generation == 2
+        assert await world.derived() == before
+        assert await world.rows("cursors", "gen, settings_seq") == [(2, 1)]
+        for _ in range(3):
+            await other.take_over()
+        assert len(other.last) == 1

@@ -23,7 +23,7 @@ CONDITIONS: list[tuple[Condition, str]] = [
     (EventCondition(("page_view",), page="/docs/*"), "a page viewed on /docs/*"),
     (
         EventCondition(("engagement",), min_ms=1_500, min_scroll=75),
-        "a page read for 1.5 s or longer scrolled to 75 % or further",
+        "a page read for 1.5 s or longer and scrolled to 75 % or further",
     ),
     (
         EventCondition(("click", "download"), href="*.pdf"),

@@ -10,6 +10,7 @@ from server.project.ruleset import DEFAULT
 from server.reports.log import log_lines
 from server.reports.paging import Paging
 from server.reports.refused import MEANINGS, refused
+from server.reports.shapes import iso
 from server.reports.signals import signals
 from server.storage import refusals
 from tests.acme import Known, crowd
@@ -71,7 +72,7 @@ async def test_refused_events_are_explained(world: World) -> None:
     """Counts, samples and words for every reason; that somebody was erased is never told."""
     hour = NOON // HOUR
     counts = {(1, "origin", hour): 3, (1, "class_bot", hour): 5, (1, "tombstone", hour): 9}
-    samples = {(1, "origin"): [(NOON, '{"origin":"https://else.example"}')]}
+    samples = {(1, "origin"): [(NOON + 7 * MIN, '{"origin":"https://else.example"}')]}
     await world.writer.run(lambda: refusals.add(counts, samples))
     async with world.database.snapshot() as reader:
         found = await refused(reader, world.site, 0)
@@ -81,6 +82,7 @@ async def test_refused_events_are_explained(world: World) -> None:
         ("origin", 3, False),
     ]
     assert found.items[1].samples[0].sample == {"origin": "https://else.example"}
+    assert [row.last for row in found.items] == [iso(hour * HOUR), iso(NOON + 7 * MIN)]
     assert all(row.meaning for row in found.items)
     assert later.items == []
 

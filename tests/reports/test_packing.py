@@ -1,15 +1,20 @@
 """Days are packed when they are over, and no pack outlives what it says."""
 
+import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
 
+from server.project.replay import Replay
+from server.project.rollups import DIMENSIONS
+from server.reports.days import encoded, made_of, stored_day
 from server.reports.filters import Filters
 from server.reports.overview import overview
-from server.reports.packing import Packing
+from server.reports.packing import Packing, stale
 from server.reports.spans import Span
 from server.storage import packed
-from server.storage.database import Database
+from server.storage.database import Database, Query, Row, Script
+from tests.storage.world import bulk, statement
 from tests.tracking import DAY, NOON, World, tracking
 
 pytestmark = pytest.mark.anyio
@@ -76,21 +81,83 @@ async def test_what_comes_late_voids_its_day(world: World) -> None:
 async def test_a_day_written_of_meanwhile_is_not_kept(world: World) -> None:
     """Its place is gone, so what was read before is stored nowhere."""
     scope = (1, world.site.generation, FIRST + 1)
-    await world.writer.run(lambda: packed.take_place(*scope))
+    await world.writer.run(lambda: packed.take_place(*scope, 1))
     await late(world)
-    assert await world.writer.run(lambda: packed.keep(*scope, b"old")) is False
+    assert await world.writer.run(lambda: packed.keep(*scope, 1, b"old")) is False
     assert await days(world) == []
-    await world.writer.run(lambda: packed.take_place(*scope))
-    assert await world.writer.run(lambda: packed.keep(*scope, b"new")) is True
-    assert await world.writer.run(lambda: packed.keep(*scope, b"again")) is False
+    await world.writer.run(lambda: packed.take_place(*scope, 2))
+    assert await world.writer.run(lambda: packed.keep(*scope, 2, b"new")) is True
+    assert await world.writer.run(lambda: packed.keep(*scope, 2, b"again")) is False
     await late(world)
     assert await days(world) == []
+
+
+async def test_nobody_fills_a_place_of_another_packer(world: World) -> None:
+    """One reads, the day changes, another takes a place: the first one's day is the old one."""
+    scope = (1, world.site.generation, FIRST + 1)
+    await world.writer.run(lambda: packed.take_place(*scope, 1))
+    async with world.database.snapshot() as reader:
+        old = encoded((await made_of(reader, world.site, Span(FIRST + 1, FIRST + 1)))[FIRST + 1])
+    await late(world)
+    await world.writer.run(lambda: packed.take_place(*scope, 2))
+    assert await world.writer.run(lambda: packed.keep(*scope, 1, old)) is False
+    assert await days(world) == []
+    await packing(world).run(world.site)  # the second one was killed: its place is nobody's
+    assert await days(world) == [0, 1, 2, 3, 4]
+    assert await world.writer.run(lambda: packed.keep(*scope, 2, old)) is False
+    await world.packs()  # as the tables say
+
+
+async def test_a_verification_names_days_that_are_packed_otherwise(world: World) -> None:
+    await packing(world).run(world.site)
+    assert await verified(world) == {}
+    days = [(FIRST, b"old"), (FIRST + 1, b"older")]
+    wrong = "UPDATE packed_days SET pack = $2 WHERE site_id = 1 AND day = $1"
+    await world.writer.run(lambda: bulk(wrong, days))
+    assert await verified(world) == {"packed_days": [(FIRST,), (FIRST + 1,)]}
+    await world.writer.run(lambda: statement("DELETE FROM packed_days WHERE site_id = 1"))
+
+
+async def verified(world: World) -> dict[str, list[Row]]:
+    """What a verification says, as the server runs it."""
+    replays, replay = world.replays(), Replay(1, swaps=False)
+    replays.kept["packed_days"] = stale
+    await replays.run(replay)
+    assert (replay.state, replay.detail) == ("done", "")
+    assert replay.unlike == {name: len(rows) for name, rows in replay.samples.items()}
+    return replay.samples
+
+
+async def test_a_pack_of_another_layout_is_none(world: World) -> None:
+    """As a version before this one has left it: not read, and made anew."""
+    await packing(world).run(world.site)
+
+    def older() -> Script[None]:
+        yield Query(
+            "UPDATE packed_days SET layout = layout - 1, pack = $2 WHERE site_id = $1 AND day > $3",
+            (1, b"other columns", FIRST + 2),
+        )
+
+    await world.writer.run(older)
+    assert await days(world) == [0, 1, 2]
+    async with world.database.snapshot() as reader:
+        span = Span(FIRST, FIRST + 5)
+        found = await overview(reader, world.site, span, "none", Filters(landing="/pricing"))
+    assert found.total.sessions == 6
+    assert await packing(world).run(world.site) == 2
+    assert await days(world) == [0, 1, 2, 3, 4]
+
+
+def test_the_layout_has_a_number() -> None:
+    """Other columns under the same number would be read as if they were these."""
+    shown = encoded(stored_day([(7, 0, 2, 1, -1, *("x" for _ in DIMENSIONS))], []))
+    assert {packed.LAYOUT: hashlib.sha256(shown).hexdigest()[:16]} == {2: "cc12334d72fe9ae2"}
 
 
 async def test_only_the_generation_that_is_served_is_packed(world: World) -> None:
     other = (1, world.site.generation + 1, FIRST)
-    await world.writer.run(lambda: packed.take_place(*other))
-    assert await world.writer.run(lambda: packed.keep(*other, b"nobody's")) is False
+    await world.writer.run(lambda: packed.take_place(*other, 1))
+    assert await world.writer.run(lambda: packed.keep(*other, 1, b"nobody's")) is False
 
 
 async def test_an_empty_site_has_nothing_to_pack(database: Database) -> None:

@@ -72,3 +72,20 @@ def test_moments_are_put_into_days_of_a_span(zone: str) -> None:
         since, until = bounds(zone, Span(number, number))
         for at in (since, (since + until) // 2, until - 1):
             assert day(at) == of.day(at) == number
+
+
+@pytest.mark.parametrize("week_start", range(1, 8))
+@pytest.mark.parametrize("days", [121, 365, 366])
+def test_spans_by_week_begin_with_a_week(week_start: int, days: int) -> None:
+    """No day that was asked for is lost, less than a week is added, the end stays."""
+    for last in range(20_000, 20_007):
+        asked = Span(last - days + 1, last)
+        found = asked.from_week(week_start)
+        first = EPOCH_DAY.fromordinal(EPOCH_DAY.toordinal() + found.first)
+        assert first.isoweekday() == week_start
+        assert (found.last, found.step) == (last, 7)
+        assert 0 <= asked.first - found.first < 7
+
+
+def test_spans_by_day_begin_where_they_did() -> None:
+    assert Span(20_000, 20_119).from_week(1) == Span(20_000, 20_119)

@@ -3,7 +3,7 @@
 import pytest
 
 from server.errors import Conflict
-from server.storage import derived, generations, people, retention
+from server.storage import derived, generations, people, retention, sites
 from server.storage.database import Database
 from server.storage.derived import Changes
 from server.storage.retention import Thinning
@@ -22,21 +22,26 @@ async def a_visit(world: World) -> Thinning:
     return Thinning(stubs=[seq], rows=[(seq, at, q, seq)], sessions=[(seq, people.SEALED)])
 
 
-async def attempt(world: World, plan: Thinning, position: tuple[int, int]) -> bool:
+async def attempt(
+    world: World, plan: Thinning, position: tuple[int, int], settings: str = ""
+) -> bool:
+    """Under the settings of now, or others."""
+    _, written = await sites.of_now(world.database, SITE)
     done: bool = await world.writer.run(
-        lambda: retention.thin(SITE, GEN, position, plan, "sealed_views")
+        lambda: retention.thin(SITE, GEN, position, settings or written, plan, "sealed_views")
     )
     return done
 
 
 async def test_a_turn_is_refused_where_the_tables_went_on(database: Database) -> None:
-    """Another cursor, another seal, another generation in place: nothing is done."""
+    """Another cursor, another seal, other settings, another generation: nothing is done."""
     async with tracking(database) as world:
         plan = await a_visit(world)
         before = await world.derived(), await world.rows("entries", "seq, kind, at")
         seq, seals = await people.position(database, SITE, GEN)
         for position in ((seq + 1, seals), (seq - 1, seals), (seq, seals + 1)):
             assert not await attempt(world, plan, position)
+        assert not await attempt(world, plan, (seq, seals), "{}")
         await world.writer.run(lambda: generations.begin(SITE, 2, -1))
         assert not await attempt(world, plan, (seq, seals))
         while await world.writer.run(lambda: generations.drop_some(SITE, 2, 100)):

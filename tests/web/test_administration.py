@@ -89,6 +89,7 @@ NONSENSE: list[Any] = [
     {},
     {"zone": "Mars/Olympus"},
     {"zone": "../../etc/passwd"},
+    {"zone": "localtime"},
     {"zones": "UTC"},
     {"consent": "maybe"},
     {"retention_days": 0},

@@ -32,6 +32,15 @@ async def test_the_list_shows_who_is_hot(office: Office) -> None:
         wrong = await client.get("/people?site=1&sort=up")
         assert wrong.status_code == 400
         assert "valid are" in wrong.text
+        assert 'aria-label="Main"' in wrong.text  # within the frame, with a way back
+        led = {"Referer": f"{client.base_url}/people?site=1&stage=lead&said=saved"}
+        wrong = await client.get("/people?site=1&min_score=many", headers=led)
+        assert "“Score from”: a number belongs here" in wrong.text
+        assert 'href="/people?site=1&amp;stage=lead"' in wrong.text
+        foreign = {"Referer": "https://elsewhere.example/people?site=1&stage=lead"}
+        wrong = await client.get("/?site=1&from=2026-11-02&to=2026-11-01", headers=foreign)
+        assert "“From” lies after" in wrong.text
+        assert "stage=lead" not in wrong.text
 
 
 async def test_a_person_in_full(office: Office) -> None:
@@ -129,3 +138,17 @@ def test_long_ago_in_words(ms: int, text: str) -> None:
 
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert ago(now - timedelta(milliseconds=ms), now) == text
+
+
+async def test_weeks_begin_on_the_day_of_the_site(office: Office) -> None:
+    """The chart of twelve months, on both engines; what is counted adds up to the same."""
+    async with await office.browser("owner") as client, office.client(office.token) as api:
+        settings = "/api/v1/sites/1/settings"
+        for number, day in ((1, "Mon"), (4, "Thu"), (7, "Sun")):
+            changed = await api.patch(settings, json={"week_start": number})
+            assert changed.status_code == 200, changed.text
+            page = (await client.get("/?site=1&range=12m")).text
+            weeks = re.findall(r'<th scope="row">Week from (\w+), [^<]*</th>', page)
+            assert len(weeks) >= 53
+            assert set(weeks) == {day}
+            assert page.count(", so far</th>") == 1

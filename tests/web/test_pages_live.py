@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from server.cli.serving import http_server
 from server.reports.live import LiveEvent
 from server.web import feed, listening
+from server.web.pages.live import clock_of
 from tests.office import Office
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -286,7 +288,14 @@ async def test_the_page_shows_who_is_there(office: Office) -> None:
     await world.project()
     async with await office.browser("viewer") as client:
         page = (await client.get("/live")).text
-        assert f'<a href="/people/{office.known.ada}"><bdi>Ada Lovelace</bdi></a>' in page
+        ada = (
+            f'<a href="/people/{office.known.ada}" title="Ada Lovelace"><bdi>Ada Lovelace</bdi></a>'
+        )
+        assert ada in page
+        sifted = (await client.get("/live?kind=forms&page=%2Fdocs&known=1")).text
+        assert '<option value="forms" selected>' in sifted
+        assert 'value="/docs"' in sifted
+        assert 'name="known" value="1" checked' in sifted
         assert "read <b>&lt;img src=x" in page
         assert 'id="count">2</span>' in page
         after = int(re.findall(r"/live/stream\?after=(\d+)", page)[0])
@@ -304,3 +313,9 @@ async def test_the_page_shows_who_is_there(office: Office) -> None:
         assert "Quiet so far" in empty
         assert "Nobody in the last five minutes" in empty
         assert (await other.head("/live/stream?site=1")).status_code == 404
+
+
+def test_a_moment_of_another_day_says_which() -> None:
+    at = datetime(2026, 11, 20, 12, 55, 2, tzinfo=UTC)
+    assert clock_of(at, date(2026, 11, 20)) == "12:55:02"
+    assert clock_of(at, date(2026, 11, 22)) == "20 Nov, 12:55:02"

@@ -98,24 +98,12 @@ async def test_doubt_shows_on_the_person_and_is_decided_there(office: Office) ->
         assert "may be one person who mistyped" not in (await client.get(back)).text
 
 
-async def test_two_become_one_and_two_again(office: Office) -> None:
-    known = office.known
-    async with await office.browser("marketer") as client:
-        link = f"http://localhost/people/{known.ben}?site=1"
-        await sent(client, f"/people/{known.ada}/merge", other=link)
-        assert (await client.get(f"/people/{known.ben}?site=1")).status_code == 308
-        page = (await client.get(f"/people/{known.ada}?site=1")).text
-        merge = re.search(r'name="merge" value="(e\d+)"', page)
-        assert merge
-        await sent(client, f"/people/{known.ada}/split", merge=merge[1])
-        assert (await client.get(f"/people/{known.ben}?site=1")).status_code == 200
-
-
 async def test_erasing_shows_first_what_goes(office: Office) -> None:
-    """The preview is for owners, and only the typed number erases."""
+    """The preview is for owners, says who it is, and only the typed number erases."""
     eve = office.known.eve
     async with await office.browser("owner") as client:
         page = (await client.get(f"/people/{eve}/erase?site=1")).text
+        assert "eve@evil.example" in page
         assert "Visitor" in page
         assert "whole" in page
         unsure = await client.post(f"/people/{eve}/erase?site=1", data={"sure": "yes"})
@@ -165,21 +153,55 @@ async def test_many_at_once(office: Office) -> None:
         )
         assert "done=2" in answer.headers["location"]
         assert "sort=email" in answer.headers["location"]
-        assert "2 people changed" in (await client.get(answer.headers["location"])).text
+        assert "2 people got the tags" in (await client.get(answer.headers["location"])).text
         assert (await office.json(f"/people/{known.ben}"))["tags"] == ["fair", "met"]
         text = '{"stage":["subscriber"]}'
         fields = {"do": "stage", "stage": "lead", "everybody": "1", "filter": text}
-        moved = await sent(client, "/people/bulk", **fields)
+        for sure in ("", "30"):  # as many as they were a moment ago is not as many as they are
+            more = {"sure": sure} if sure else {}
+            asked = await client.post("/people/bulk?site=1", data=fields | more)
+            assert (asked.status_code, "Move 31 people to Lead?" in asked.text) == (200, True)
+            assert "of whom it holds that stage is subscriber" in asked.text
+        assert (await office.json("/people", stage="subscriber", count="true"))["total"][
+            "count"
+        ] == 31
+        moved = await sent(client, "/people/bulk", **fields, sure="31")
         assert "done=31" in moved
+        assert "31 people moved to Lead" in (await client.get(moved)).text
         for back, status in (('{"said":["x"]}', 303), ("{", 400), ('{"people":["p1"]}', 303)):
             odd = {"do": "tag", "value": "odd", "people": some, "back": back}
             answer = await client.post("/people/bulk?site=1", data=odd)
             assert answer.status_code == status
         blank = {"do": "leave", "everybody": "1", "filter": '{"q":" "}'}
         assert (await client.post("/people/bulk?site=1", data=blank)).status_code == 400
-        nobody = await client.post("/people/bulk?site=1", data={"do": "leave"})
+        where = {"back": '{"q":["love"],"sort":["email"]}'}
+        nobody = await client.post("/people/bulk?site=1", data={"do": "leave"} | where)
         assert nobody.status_code == 400
         assert "tick the boxes" in nobody.text
+        assert "Ada Lovelace" in nobody.text  # the list one was at, with what is wrong above it
+        assert "Ben" not in nobody.text
+        for wrong, said in (
+            ({"do": "tag", "value": " ,"}, "tag was named"),
+            ({"do": "stage", "stage": "king"}, "one of the stages"),
+            ({"do": "owner", "value": "x" * 300}, "at most 200 characters"),
+        ):
+            answer = await client.post("/people/bulk?site=1", data=wrong | {"people": some} | where)
+            assert (answer.status_code, said in answer.text) == (400, True), wrong
+
+
+async def test_from_people_to_visitors_without_a_dead_end(office: Office) -> None:
+    """What no visitor can have is left out of the way to them, and is not offered there."""
+    async with await office.browser("marketer") as client:
+        asked = "stage=sql&q=ada&grade=A1&sort=email"
+        page = (await client.get(f"/people?site=1&{asked}")).text
+        switch = re.findall(r'<a href="([^"]+)"[^>]*>(Anonymous|Both)</a>', page)
+        assert len(switch) == 2
+        for link, word in switch:
+            answer = await client.get(link.replace("&amp;", "&"))
+            assert answer.status_code == 200, link
+            assert "grade=A1" in link
+            assert ("stage=" in link, "q=" in link) == ((word == "Both"),) * 2
+            assert ('type="search"' in answer.text) == (word == "Both")
 
 
 async def test_conflicts_are_decided(office: Office) -> None:

@@ -232,7 +232,10 @@ async def test_what_passed_the_check_before_is_there_to_be_erased(door: Door) ->
             group.start_soon(door.send, events)
         found = await state.bury(1, [mark], NOW, erasing)
     assert found == len(await door.stored())
-    assert found + door.vanished() == 16 * 400
+    rows = await door.app.database.fetch("SELECT seq FROM entries WHERE site_id = 1 AND kind = 0")
+    assert found + len(rows) == 16 * 400
+    if state.writer.buried is None:  # where other nodes may erase, appending takes some out itself
+        assert door.vanished() == len(rows)
 
 
 async def test_a_ledger_that_cannot_be_written_stops_the_erasure(door: Door) -> None:

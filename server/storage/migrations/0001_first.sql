@@ -15,6 +15,7 @@ CREATE TABLE sites (
   ruleset $int NOT NULL DEFAULT 1, -- the published version
   settings $text NOT NULL,
   settings_seq $int NOT NULL DEFAULT 0,
+  changes $int NOT NULL DEFAULT 1, -- raised with whatever nodes keep in memory (storage/changes.py)
   created_at $int NOT NULL
 );
 
@@ -461,12 +462,15 @@ CREATE TABLE rollups (
   PRIMARY KEY (site_id, gen, name, day, key)
 ) $clustered;
 
--- The columns of a day that is over, for filtered figures (reports/days.py). Empty: somebody is
--- about to pack it. Whatever is written of the day takes the row away.
+-- The columns of a day that is over, for filtered figures (reports/days.py), and which columns those
+-- are (layout). Empty: whoever drew the number `packer` is about to pack it. Whatever is written of
+-- the day takes the row away.
 CREATE TABLE packed_days (
   site_id $int NOT NULL,
   gen $int NOT NULL,
   day $int NOT NULL,
+  layout $int NOT NULL,
+  packer $int NOT NULL,
   pack $bytes NOT NULL,
   PRIMARY KEY (site_id, gen, day)
 );

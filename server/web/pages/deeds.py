@@ -11,10 +11,13 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from server.errors import BadRequest
+from server.errors import BadRequest, NotFound
+from server.reports import people
 from server.web import decision_bodies as bodies
 from server.web import decisions, erasure
 from server.web.operations import Call
+from server.web.page_queries import read_id
+from server.web.pages.misfits import misfit
 from server.web.pages.view import View
 
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -69,10 +72,6 @@ class KnownForm(Struct, frozen=True, kw_only=True):
     value: Line
 
 
-class OtherForm(Struct, frozen=True, kw_only=True):
-    other: Line
-
-
 class MergeForm(Struct, frozen=True, kw_only=True):
     merge: Line
 
@@ -88,7 +87,7 @@ def call_of(view: View, body: Any) -> Call:
     return Call(view.state, view.request, view.caller, view.site, None, body)
 
 
-async def _done(view: View, answer: object, said: str) -> Response:
+async def done(view: View, answer: object, said: str) -> Response:
     """Back to the person; `wait` where the projector takes longer."""
     if isinstance(answer, Response) and answer.status_code >= 400:
         return answer
@@ -103,48 +102,69 @@ def body_of(shape: Callable[..., Any], **values: Any) -> Any:
     try:
         return msgspec.convert(msgspec.to_builtins(made), type(made))
     except msgspec.ValidationError as error:
-        raise BadRequest(f"this does not fit: {str(error)[:200]}", code="bad_form") from error
+        raise BadRequest(misfit(str(error)), code="bad_form") from error
 
 
 async def stage(view: View) -> Response:
     form = await view.form(StageForm)
     body = body_of(bodies.NewStage, stage=form.stage)
-    return await _done(view, await decisions.set_stage(call_of(view, body)), "stage")
+    person = view.request.path_params["person_id"]
+    async with view.state.database.snapshot() as reader:
+        there = await people.merged_into(reader, view.site, read_id(person, "p")) == 0
+        if there and (await people.person(reader, view.site, int(person[1:]))).stage == form.stage:
+            return view.go(f"/people/{person}", "same")
+    return await done(view, await decisions.set_stage(call_of(view, body)), "stage")
 
 
 async def tags(view: View) -> Response:
     form = await view.form(TagsForm)
     add = tuple(word.strip() for word in form.add.split(",") if word.strip())
     body = body_of(bodies.TagChange, add=add, remove=tuple(form.remove))
-    return await _done(view, await decisions.tag(call_of(view, body)), "tags")
+    return await done(view, await decisions.tag(call_of(view, body)), "tags")
 
 
 async def note(view: View) -> Response:
     form = await view.form(NoteForm)
     body = body_of(bodies.NewNote, text=form.text)
-    return await _done(view, await decisions.add_note(call_of(view, body)), "note")
+    return await done(view, await decisions.add_note(call_of(view, body)), "note")
 
 
 async def forget_note(view: View) -> Response:
-    return await _done(view, await decisions.delete_note(call_of(view, None)), "note")
+    return await done(view, await decisions.delete_note(call_of(view, None)), "note")
 
 
 async def owner(view: View) -> Response:
     form = await view.form(OwnerForm)
     body = body_of(bodies.NewOwner, owner=form.owner)
-    return await _done(view, await decisions.set_owner(call_of(view, body)), "owner")
+    return await done(view, await decisions.set_owner(call_of(view, body)), "owner")
 
 
 async def contact(view: View) -> Response:
     form = await view.form(ContactForm)
     body = body_of(bodies.DoNotContact, on=form.on == "1", reason=form.reason)
-    return await _done(view, await decisions.do_not_contact(call_of(view, body)), "saved")
+    return await done(view, await decisions.do_not_contact(call_of(view, body)), "saved")
 
 
 async def classify(view: View) -> Response:
     form = await view.form(ClassForm)
     body = body_of(bodies.NewClass, class_=form.class_, reason=form.reason)
-    return await _done(view, await decisions.classify_person(call_of(view, body)), "classified")
+    answer = await decisions.classify_person(call_of(view, body))
+    if isinstance(answer, Response):
+        return view.go("/people", "wait")
+    person = view.request.path_params["person_id"]
+    if await _is_somebody(view, person):
+        return view.go(f"/people/{person}", "classified" if form.class_ else "back")
+    return view.go("/people", form.class_ or "classified", about=person)
+
+
+async def _is_somebody(view: View, person: str) -> bool:
+    """Whether the id still leads to a person: of whoever is no lead, none is left."""
+    async with view.state.database.snapshot() as reader:
+        try:
+            await people.merged_into(reader, view.site, int(person[1:]))
+        except NotFound:
+            return False
+    return True
 
 
 async def trait(view: View) -> Response:
@@ -159,26 +179,19 @@ async def bant(view: View) -> Response:
 
 async def _traits(view: View, values: dict[str, str | None]) -> Response:
     known = bodies.read_traits(msgspec.json.encode(values))
-    return await _done(view, await decisions.give_traits(call_of(view, None), known), "saved")
+    return await done(view, await decisions.give_traits(call_of(view, None), known), "saved")
 
 
 async def verify(view: View) -> Response:
     form = await view.form(KnownForm)
     body = body_of(bodies.Known, type=form.type, value=form.value.strip())
-    return await _done(view, await decisions.verify(call_of(view, body)), "saved")
-
-
-async def merge(view: View) -> Response:
-    form = await view.form(OtherForm)
-    other = form.other.strip().rpartition("/")[2].partition("?")[0]
-    body = body_of(bodies.OtherPerson, other=other if other[:1] == "p" else f"p{other}")
-    return await _done(view, await decisions.merge(call_of(view, body)), "merged")
+    return await done(view, await decisions.verify(call_of(view, body)), "saved")
 
 
 async def split(view: View) -> Response:
     form = await view.form(MergeForm)
     body = body_of(bodies.WhichMerge, merge=form.merge)
-    return await _done(view, await decisions.split(call_of(view, body)), "split")
+    return await done(view, await decisions.split(call_of(view, body)), "split")
 
 
 # ---------------------------------------------------------------- erasing
@@ -187,7 +200,10 @@ async def split(view: View) -> Response:
 async def erase_preview(view: View) -> Response:
     """What would go, before anybody decides."""
     found = await erasure.preview_person(call_of(view, None))
-    return view.page("erase.html", found=found, person_id=view.request.path_params["person_id"])
+    person = view.request.path_params["person_id"]
+    async with view.state.database.snapshot() as reader:
+        known = await people.person(reader, view.site, int(person[1:]))
+    return view.page("erase.html", found=found, person_id=person, person=known)
 
 
 async def erase(view: View) -> Response:
@@ -212,7 +228,6 @@ DEEDS: tuple[tuple[str, str, Deed], ...] = (
     ("trait", "write", trait),
     ("bant", "write", bant),
     ("verify", "write", verify),
-    ("merge", "write", merge),
     ("split", "write", split),
     ("erase", "admin", erase),
 )

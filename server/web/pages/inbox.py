@@ -9,18 +9,23 @@ from starlette.responses import Response
 from server.errors import BadRequest
 from server.model import DAY_MS
 from server.reports import conflicts as report
-from server.reports.arriving import newest_apart
+from server.reports.arriving import newest_apart, ruled_apart
 from server.reports.paging import Paging
 from server.reports.refused import refused
+from server.reports.shapes import iso
+from server.storage import users
 from server.web import decision_bodies as bodies
 from server.web import decisions
 from server.web import inbox as settle
 from server.web.page_queries import PageQuery
 from server.web.pages.deeds import call_of
+from server.web.pages.person import names_of
 from server.web.pages.view import View
 from server.web.queries import Cursor
 
 SHOWN = 20
+#: The newest arrived are not always the newest: some came late.
+LOOKED_AT = 200
 DAYS = {"1": 1, "7": 7, "28": 28}
 
 
@@ -67,7 +72,13 @@ async def decide(view: View) -> Response:
     form = await view.form(BackForm)
     answer = await handler(call_of(view, None))
     back = f"/people/{form.person}" if form.person else "/conflicts"
-    return view.go(back, "wait" if isinstance(answer, Response) else "settled")
+    if isinstance(answer, Response):
+        return view.go(back, "wait")
+    if answer.decision != "merged" or answer.person is None:
+        return view.go(back, "settled")
+    if form.person:
+        return view.go(back, "merged")
+    return view.go(back, "joined", about=answer.person.id)
 
 
 async def traffic(view: View) -> Response:
@@ -76,12 +87,17 @@ async def traffic(view: View) -> Response:
     since = view.now - DAYS[query.days] * DAY_MS
     async with view.state.database.snapshot() as reader:
         found = await refused(reader, view.site, since)
-        apart = await newest_apart(reader, view.site, SHOWN)
+        newest = await newest_apart(reader, view.site, LOOKED_AT)
+        ruled = await ruled_apart(reader, view.site, SHOWN)
+        team = await users.everybody(reader)
+    oldest = iso(since) or ""
     return view.page(
         "traffic.html",
         refused=[row for row in found.items if not row.stored],
         stored=[row for row in found.items if row.stored],
-        apart=apart,
+        apart=[one for one in newest if one.at and one.at >= oldest][:SHOWN],
+        ruled=ruled,
+        by=names_of(team),
         days=query.days,
     )
 

@@ -1,9 +1,11 @@
 """Who is on the site now, and what they do, as they do it."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
 from server.model import STAGES
@@ -36,12 +38,22 @@ class PageOfStream(LiveQuery, frozen=True, kw_only=True):
     site: SiteId = ""
 
 
+class PageOfLive(PageQuery, frozen=True, kw_only=True):
+    """What of it is shown; the page sifts by itself."""
+
+    kind: Literal["", "pages", "forms", "other"] = ""
+    page: Annotated[str, Meta(max_length=200)] = ""
+    known: Literal["", "1"] = ""
+
+
 async def live(view: View) -> Response:
-    view.query(PageQuery)
+    query = view.query(PageOfLive)
     found = await listening.look(call_of(view, None))
-    clock = {one.seq: view.local(one.at).strftime("%H:%M:%S") for one in found.events}
+    today = datetime.fromtimestamp(view.now / 1000, view.zone).date()
+    clock = {one.seq: clock_of(view.local(one.at), today) for one in found.events}
     return view.page(
         "live.html",
+        query=query,
         found=found,
         events=found.events[::-1],
         clock=clock,
@@ -53,6 +65,11 @@ async def live(view: View) -> Response:
         suffix=view.path("").partition("?")[2],
         stages=STAGES,
     )
+
+
+def clock_of(moment: datetime, today: date) -> str:
+    """When it was; with its day where that is not today."""
+    return moment.strftime("%H:%M:%S" if moment.date() == today else "%-d %b, %H:%M:%S")
 
 
 def said_of(one: LiveEvent) -> str:

@@ -1,12 +1,11 @@
 """The list of people: filters, segments, columns, decisions about many, and the anonymous."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from server.errors import BadRequest
 from server.model import STAGES
 from server.reports import people as report
 from server.reports import segments
@@ -27,11 +26,11 @@ from server.reports.people_filters import (
 from server.reports.people_shapes import Everybody, People
 from server.storage import users
 from server.storage.database import Reader
-from server.web import bulk as many
 from server.web import segment_bodies as bodies
 from server.web import segments as keep
 from server.web.page_queries import PageOfPeople
 from server.web.pages.deeds import body_of, call_of
+from server.web.pages.people_words import done_words
 from server.web.pages.view import View
 from server.web.visits import stage_word
 
@@ -40,13 +39,16 @@ DEFAULT_COLUMNS = ("stage", "score", "last_seen", "signals")
 TABS = ("lead", "mql", "pql", "sql", "opportunity", "customer")
 #: Orders that anonymous visitors know too.
 SHARED_ORDERS = frozenset({"-score", "score", "-last_seen", "last_seen"})
-#: What a form may say of the list it was sent from.
-BACK = frozenset({"segment", "sort", "who", "column", *FILTERS})
 GRADES = tuple(f"{fit}{engagement}" for fit in "ABC" for engagement in "123")
 
 
 async def people(view: View) -> Response:
-    query, site = view.query(PageOfPeople), view.site
+    return await listed(view, view.query(PageOfPeople))
+
+
+async def listed(view: View, query: PageOfPeople, wrong: str = "", status: int = 200) -> Response:
+    """The list; `wrong` is what stood against a decision about some of it."""
+    site = view.site
     async with view.state.database.snapshot() as reader:
         asked = await _asked(reader, view, query)
         found = await _found(reader, view, query, asked)
@@ -55,6 +57,9 @@ async def people(view: View) -> Response:
     chosen = choices(asked, Frame(site, view.now))
     return view.page(
         "people.html",
+        status,
+        wrong=wrong,
+        done=done_words(query.did, query.to),
         query=query,
         asked=asked,
         found=found,
@@ -73,13 +78,14 @@ async def people(view: View) -> Response:
         filter_text=msgspec.json.encode(asked).decode(),
         back_text=_back_text(query),
         link=lambda **changes: _link(view, query, changes),
+        whose=lambda who: _whose(view, query, who),
         file=_file(view, query, asked),
     )
 
 
 async def visitors(view: View) -> Response:
     """The anonymous have no page of their own: they stand beside the known."""
-    return RedirectResponse(view.path("/people", who="visitors"), 308)
+    return view.go("/people", who="visitors")
 
 
 async def _asked(reader: Reader, view: View, query: PageOfPeople) -> PeopleFilter:
@@ -111,6 +117,16 @@ def _link(view: View, query: PageOfPeople, changes: dict[str, Any]) -> str:
     kept |= {"sort": query.sort if query.sort != "-score" else "", "column": list(query.column)}
     kept |= {"who": query.who if query.who != "people" else "", "segment": query.segment}
     return view.path("/people", **(kept | changes))
+
+
+def _whose(view: View, query: PageOfPeople, who: str) -> str:
+    """The same list of others: without the filters and the order that they cannot have."""
+    dropped = {"cursor": "", "who": who if who != "people" else ""}
+    if who != "people" and query.sort not in SHARED_ORDERS:
+        dropped["sort"] = ""
+    if who == "visitors":
+        dropped |= {"segment": ""} | {one.name: "" for one in FILTERS.values() if not one.visitors}
+    return _link(view, query, dropped)
 
 
 def _file(view: View, query: PageOfPeople, asked: PeopleFilter) -> str:
@@ -148,52 +164,7 @@ async def drop_segment(view: View) -> Response:
     return view.go("/people", "dropped")
 
 
-# ---------------------------------------------------------------- decisions about many
-
-
-class BulkForm(Struct, frozen=True, kw_only=True):
-    """`everybody` means all that the filter finds, not only those whose box is ticked."""
-
-    do: Literal["tag", "untag", "owner", "stage", "leave", "contact"]
-    value: Annotated[str, Meta(max_length=400)] = ""
-    stage: Annotated[str, Meta(max_length=20)] = ""
-    people: list[str] = []
-    everybody: str = ""
-    filter: Annotated[str, Meta(max_length=20_000)] = ""
-    back: Annotated[str, Meta(max_length=8_000)] = ""
-
-
-async def bulk(view: View) -> Response:
-    form = await view.form(BulkForm)
-    back = _back(form.back)  # refused before anything is decided
-    body: dict[str, Any] = {"action": _action(form)}
-    if form.everybody:
-        body["filter"] = msgspec.to_builtins(read_filter(form.filter))
-    elif form.people:
-        body["people"] = form.people
-    else:
-        raise BadRequest("nobody was chosen: tick the boxes of some people first")
-    try:
-        read = msgspec.convert(body, bodies.BulkBody)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"this does not fit: {str(error)[:200]}") from error
-    done = await many.bulk_people(call_of(view, read))
-    counts = {"done": done.done, "unchanged": done.unchanged, "refused": len(done.refused)}
-    said = "" if done.applied else "wait"
-    return view.go("/people", said, **{**back, **counts})
-
-
-def _action(form: BulkForm) -> dict[str, Any]:
-    words = [word.strip() for word in form.value.split(",") if word.strip()]
-    actions: dict[str, dict[str, Any]] = {
-        "tag": {"do": "tag", "add": words},
-        "untag": {"do": "tag", "remove": words},
-        "owner": {"do": "owner", "owner": form.value.strip()},
-        "stage": {"do": "stage", "stage": form.stage},
-        "leave": {"do": "do_not_contact", "on": True},
-        "contact": {"do": "do_not_contact", "on": False},
-    }
-    return actions[form.do]
+# ---------------------------------------------------------------- the way back
 
 
 def _back_text(query: PageOfPeople) -> str:
@@ -204,12 +175,3 @@ def _back_text(query: PageOfPeople) -> str:
         for name, value in parameters(query):
             kept.setdefault(name, []).append(value)
     return msgspec.json.encode(kept).decode()
-
-
-def _back(text: str) -> dict[str, list[str]]:
-    """The list one was at. Raises `BadRequest`."""
-    try:
-        known: dict[str, list[str]] = msgspec.json.decode(text or "{}", type=dict[str, list[str]])
-    except msgspec.MsgspecError as error:
-        raise BadRequest("the form could not be read", code="bad_form") from error
-    return {name: known[name] for name in known.keys() & BACK}

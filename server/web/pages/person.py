@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
+from server.errors import NotFound
 from server.model import STAGES
 from server.reports import conflicts, segments, timeline, visitors
 from server.reports import people as report
+from server.reports.arriving import ruled_apart
 from server.reports.curve import score_curve
+from server.reports.names import given
 from server.reports.paging import Paging
 from server.reports.tellings import tellings
 from server.reports.timeline_items import PERSON, VISITOR, Subject
@@ -20,36 +23,53 @@ from server.storage.database import Reader
 from server.storage.users import User
 from server.web.page_queries import PageOfTimeline, PageQuery, read_id
 from server.web.pages.view import View
-from server.web.visits import decided_in, visits_of
+from server.web.visits import claims_named, decided_in, visits_of
 
 TIMELINE_ITEMS = 200
 MOST_SEGMENTS = 50
 MOST_CONFLICTS = 3
+MOST_RULED = 500
 
 
 async def person(view: View) -> Response:
     query = view.query(PageOfTimeline)
     person_id = read_id(view.request.path_params["person_id"], "p")
     async with view.state.database.snapshot() as reader:
-        other = await report.merged_into(reader, view.site, person_id)
+        try:
+            other = await report.merged_into(reader, view.site, person_id)
+        except NotFound:
+            return await _taken_out(view, reader, person_id)
         if other:
-            return RedirectResponse(view.path(f"/people/p{other}"), 308)
-        found = await report.person(reader, view.site, person_id)
+            return view.go(f"/people/p{other}", query.said)
+        known = await _known(view, reader, person_id)
         told = await story(view, reader, Subject(PERSON, person_id), query.cursor)
-        team = await users.everybody(reader)
-        came = await touches(reader, view.site, person_id)
-        waiting = await conflicts.open_about(reader, view.site, person_id, MOST_CONFLICTS)
-    here = [user for user in team if not user.disabled and user.scope(view.site.site_id)]
-    return view.page(
-        "person.html",
-        person=found,
-        stages=STAGES,
-        users=here,
-        by=names_of(team),
-        touches=came,
-        waiting=waiting,
-        **told,
-    )
+    return view.page("person.html", stages=STAGES, **known, **told)
+
+
+async def _known(view: View, reader: Reader, person_id: int) -> dict[str, Any]:
+    """What stands beside the timeline."""
+    found = await report.person(reader, view.site, person_id)
+    team = await users.everybody(reader)
+    merged = sorted({int(one[1:]) for merge in found.merges for one in merge.persons})
+    known_as = await given(reader, view.site, merged)
+    return {
+        "person": found,
+        "users": [u for u in team if not u.disabled and u.scope(view.site.site_id)],
+        "by": names_of(team),
+        "touches": await touches(reader, view.site, person_id),
+        "waiting": await conflicts.open_about(reader, view.site, person_id, MOST_CONFLICTS),
+        "merged": {f"p{claim}": text for claim, text in known_as.items()},
+    }
+
+
+async def _taken_out(view: View, reader: Reader, person_id: int) -> Response:
+    """Who is nobody any more by somebody's word, and the way back. Raises `NotFound`."""
+    who = (await given(reader, view.site, [person_id])).get(person_id)
+    ruled = [one for one in await ruled_apart(reader, view.site, MOST_RULED) if one.who == who]
+    if who is None or not ruled:
+        raise NotFound("no such person")
+    by = names_of(await users.everybody(reader))
+    return view.page("person_apart.html", 404, ruled=ruled[0], person_id=f"p{person_id}", by=by)
 
 
 async def curve(view: View) -> Response:
@@ -112,7 +132,8 @@ async def story(view: View, reader: Reader, subject: Subject, cursor: str) -> di
     found = await timeline.timeline(reader, view.site, subject, "all", page)
     sessions = sorted({int(item.session[1:]) for item in found.items if item.session})
     facts = await visit_facts(reader, view.site, sessions)
-    visits = visits_of(found.items, facts, view.zone)
+    merged = sorted(claims_named(found.items))
+    visits = visits_of(found.items, facts, view.zone, await given(reader, view.site, merged))
     decided = decided_in(visits)
     for seq, told in (await tellings(reader, view.site, sorted(decided))).items():
         decided[seq].tellings = told

@@ -6,12 +6,20 @@ Names, not sentences, travel in the address: nobody can put words into our pages
 SAID = {
     "welcome": "Signed in. This e-mail and password are yours from now on.",
     "stage": "The stage was moved.",
+    "same": "That is the stage already: choose another one to move to.",
     "tags": "The tags were changed.",
     "note": "The note was saved.",
     "owner": "The owner was set.",
     "saved": "Saved.",
     "classified": "Classified; figures and scores follow.",
+    "spam": "Marked as spam: in no list and no figure from now on.",
+    "internal": "Marked as one of yours: in no list and no figure from now on.",
+    "test": "Marked as a test: in no list and no figure from now on.",
+    "bot": "Marked as a robot: in no list and no figure from now on.",
+    "back": "Back again, as it was recognised; figures and scores follow.",
     "merged": "The two are one person now; undo it under Merges.",
+    "joined": "The two are one person now; it can be undone on their page, under Merges.",
+    "moved": "Nothing was changed: the one you decided about is part of this person meanwhile.",
     "split": "Taken apart again, as if they had never been one.",
     "segment": "The segment is saved: everybody on this site finds it above the list.",
     "dropped": "The segment is gone; nobody in it has changed.",
@@ -33,3 +41,5 @@ SAID = {
     "resecret": "A new secret was made; the one before is good for a day.",
     "wait": "Taken down; it shows here in a moment.",
 }
+#: What can be taken back right where it is said: whoever it is about gets a class again.
+UNDONE_BY_CLASS = frozenset({"spam", "internal", "test", "bot"})

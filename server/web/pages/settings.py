@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from zoneinfo import available_timezones
 
 import msgspec
 from starlette.responses import Response
@@ -78,7 +77,7 @@ def _site(view: View, form: dict[str, Any], status: int = 200, **values: Any) ->
         form=form,
         modes=MODES,
         days=DAYS,
-        zones=sorted(available_timezones()),
+        zones=sorted(commands.zones()),
         **{"said_before": [], "sure": "", **values},
     )
     return answer

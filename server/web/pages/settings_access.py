@@ -10,6 +10,7 @@ from server.web import administration, erasure, members
 from server.web.bodies import NewToken
 from server.web.operations import Call
 from server.web.page_queries import PageQuery
+from server.web.pages import audited
 from server.web.pages.deeds import call_of
 from server.web.pages.settings import section
 from server.web.pages.view import View
@@ -103,7 +104,8 @@ async def audit(view: View) -> Response:
     call = Call(view.state, view.request, view.caller, view.site, asked, None)
     found = await members.list_audit(call)
     async with view.state.database.snapshot() as reader:
-        known = await members.member_rows(reader, view.site.site_id)
+        known = await audited.called(reader, view.site)
+        about = await audited.named(reader, view.site, found.items)
     answer: Response = section(
         view,
         "settings_audit.html",
@@ -111,7 +113,9 @@ async def audit(view: View) -> Response:
         found=found,
         what=query.what,
         paged=bool(query.cursor),
-        names={f"user {one.id}": one.name or one.email or "the owner" for one in known},
+        names=known,
+        about=about,
+        told=lambda action, detail: audited.with_names(action, detail, known),
     )
     return answer
 

@@ -5,7 +5,7 @@ who is signed in → which site, and what the role there allows → the handler 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -14,6 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.errors import HandraiseError, Moved, Overloaded, Unauthorised
+from server.model import Site
+from server.reports import conflicts
 from server.web.access import caller_of
 from server.web.pages import (
     deeds,
@@ -24,7 +26,9 @@ from server.web.pages import (
     install,
     live,
     members,
+    merging,
     people,
+    people_many,
     person,
     scoring,
     scoring_backtest,
@@ -58,13 +62,15 @@ PAGES = (
     PageRoute("GET",  "/",                       "read",  today.today),
     PageRoute("GET",  "/people",                 "read",  people.people),
     PageRoute("GET",  "/people/{person_id}",     "read",  person.person),
-    PageRoute("POST", "/people/bulk",            "write", people.bulk),
+    PageRoute("POST", "/people/bulk",            "write", people_many.bulk),
     PageRoute("GET",  "/people/{person_id}/segments", "read", person.in_segments),
     PageRoute("GET",  "/people/{person_id}/curve", "read",  person.curve),
     PageRoute("POST", "/segments",               "write", people.save_segment),
     PageRoute("POST", "/segments/{segment_id}",  "write", people.rename_segment),
     PageRoute("POST", "/segments/{segment_id}/delete", "write", people.drop_segment),
     PageRoute("GET",  "/people/{person_id}/erase", "admin", deeds.erase_preview),
+    PageRoute("GET",  "/people/{person_id}/merge", "write", merging.preview),
+    PageRoute("POST", "/people/{person_id}/merge", "write", merging.merge),
     *(PageRoute("POST", f"/people/{{person_id}}/{word}", scope, deed)
       for word, scope, deed in deeds.DEEDS),
     PageRoute("GET",  "/visitors",               "read",  people.visitors),
@@ -137,30 +143,60 @@ def _endpoint(
     state: State, templates: Templates, row: PageRoute
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
+        view = None
         try:
             caller = await caller_of(state, request)
             if caller.user is None:
                 raise Unauthorised("pages are for people: sign in with a browser")
             site, several = site_asked(state, caller, request, row.scope)
             scope = caller.scope(site.site_id)
-            view = View(state, templates, request, caller, site, scope, several)
+            waiting = await _waiting(state, site, request)
+            view = View(state, templates, request, caller, site, scope, several, waiting)
             return await row.handler(view)
         except HandraiseError as error:
-            return problem_page(templates, request, error)
+            return problem_page(templates, request, error, view)
 
     return answer
 
 
-def problem_page(templates: Templates, request: Request, error: HandraiseError) -> Response:
-    """An error as a page: the way to the sign-in, or what is wrong and where to go on."""
+async def _waiting(state: State, site: Site, request: Request) -> int:
+    """The open conflicts that the navigation counts; 0 for what is no whole page."""
+    if request.method != "GET" or request.headers.get("hx-request") == "true":
+        return 0
+    async with state.database.snapshot() as reader:
+        return await conflicts.waiting(reader, site)
+
+
+def problem_page(
+    templates: Templates, request: Request, error: HandraiseError, view: View | None = None
+) -> Response:
+    """An error as a page: the way to the sign-in, or what is wrong and where to go on; in the
+    frame of every page where one is known."""
     if isinstance(error, Moved):
-        return RedirectResponse(error.location, 308)
+        return _to_whom_they_are(request, error)
     if isinstance(error, Unauthorised):
         return _to_sign_in(request)
-    answer = templates.answer("problem.html", error.status, **problem_values(error))
+    values = problem_values(error)
+    if view is None:
+        answer = templates.answer("problem.html", error.status, **values)
+    else:
+        back = came_from(request)
+        answer = view.page("problem_within.html", error.status, here="", back=back, **values)
     if isinstance(error, Overloaded):
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
+
+
+def came_from(request: Request) -> str:
+    """The page of ours that led here, without what it said on arrival; empty for none."""
+    led = urlsplit(request.headers.get("referer", ""))
+    if not led.netloc or led.netloc != request.headers.get("host"):
+        return ""
+    if (led.path, led.query) == (request.url.path, request.url.query):
+        return ""
+    asked = urlencode([one for one in parse_qsl(led.query) if one[0] != "said"])
+    path = "/" + led.path.lstrip("/")  # two slashes would name another host
+    return f"{path}?{asked}" if asked else path
 
 
 def not_found(
@@ -176,6 +212,17 @@ def not_found(
         return templates.answer("problem.html", 404, number=404, detail="there is no such page")
 
     return answer
+
+
+def _to_whom_they_are(request: Request, error: Moved) -> Response:
+    """To the page of the person somebody became part of. What was decided on the page of before is
+    not done there unseen: whoever decided it looks first."""
+    to, asked = error.location, list(request.query_params.multi_items())
+    if request.method != "GET":
+        to = "/".join(to.split("/")[:3])
+        asked = [one for one in asked if one[0] == "site"] + [("said", "moved")]
+    headers = {"Cache-Control": "no-store"}  # a split takes it back
+    return RedirectResponse(f"{to}?{urlencode(asked)}" if asked else to, 303, headers)
 
 
 def _to_sign_in(request: Request) -> Response:

@@ -1,8 +1,10 @@
 """The templates of pages: filters, the addresses of static files, and the answer itself."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from server.starting import command
 from server.web.visits import span, stage_word
 
 STATIC = Path(__file__).parent.parent.parent / "static"
@@ -38,8 +41,14 @@ class Templates:
             "percent": percent,
             "plural": plural,
             "bare": bare,
+            "field": field,
         }
-        self.environment.globals |= {"span": span, "asset": self.asset, "icon": icon}
+        self.environment.globals |= {
+            "span": span,
+            "asset": self.asset,
+            "icon": icon,
+            "command": partial(command, to_all=True),
+        }
 
     def answer(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """A rendered page; no cache keeps what is about people."""
@@ -88,6 +97,13 @@ def percent(share: float | None, places: int = 1) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its word: 1 visit, 2 visits."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def field(name: str) -> str:
+    """The name of a field as people write it: `job_title` and `jobTitle` are Job title."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+", " ", name).strip()
+    words = " ".join(word if word.isupper() else word.lower() for word in apart.split())
+    return words[:1].upper() + words[1:]
 
 
 def bare(url: str) -> str:

@@ -58,7 +58,7 @@ class PageOfToday(OverviewQuery, frozen=True, kw_only=True):
 async def today(view: View) -> Response:
     query, site = view.query(PageOfToday), view.site
     day = day_of(site.settings.zone, view.now)
-    asked = asked_of(ranged(query, day), site, day)
+    asked = asked_of(ranged(query, day, site.settings.week_start), site, day)
     labels = view.labels
     async with view.state.database.snapshot() as reader:
         seen = await overview(reader, site, asked.span, asked.compare, asked.filters)
@@ -76,17 +76,19 @@ async def today(view: View) -> Response:
         main_parts=MAIN_PARTS,
         more_parts=MORE_PARTS,
         same=same(view, seen, query),
-        chart=chart(seen, query.show),
+        chart=chart(seen, query.show, day),
         written=written,
     )
 
 
-def ranged(query: PageOfToday, day: int) -> PageOfToday:
-    """The query with the days that a named range stands for."""
+def ranged(query: PageOfToday, day: int, week_start: int = 1) -> PageOfToday:
+    """The query with the days that a named range stands for; one that is drawn by week begins with
+    a week."""
     days = RANGES.get(query.range or (DEFAULT_RANGE if query.first is UNSET else ""))
     if days is None:
         return query
-    return structs.replace(query, first=_date(day - days + 1), last=_date(day))
+    span = Span(day - days + 1, day).from_week(week_start)
+    return structs.replace(query, first=_date(span.first), last=_date(span.last))
 
 
 def _date(day: int) -> date:
@@ -106,8 +108,9 @@ def same(view: View, seen: Overview, query: PageOfToday) -> Callable[..., str]:
     return lambda **changes: view.path("/", **{**kept, **changes})
 
 
-def chart(seen: Overview, show: str) -> dict[str, Any]:
-    """What the chart draws and its table lists: one figure, by day or week, beside the past."""
+def chart(seen: Overview, show: str, today: int) -> dict[str, Any]:
+    """What the chart draws and its table lists: one figure, by day or week, beside the past. The
+    last one is marked where it is not over."""
     name, word, kind = next(card for card in CARDS if card[0] == show)
     series = [{"name": word, "values": _values(seen.trend, name, kind)}]
     if seen.trend_before is not None:
@@ -116,11 +119,12 @@ def chart(seen: Overview, show: str) -> dict[str, Any]:
         series.append({"name": before, "values": past, "dashed": True})  # type: ignore[dict-item]
     days = [date.fromisoformat(text) for text in seen.trend.dates]
     week = "Week from " if seen.trend.step == "week" else ""
+    so_far = ", so far" if seen.last >= _date(today).isoformat() else ""
     return {
         "x": "Week" if week else "Day",
         "unit": {"count": "", "rate": "%", "time": "hours"}[kind],
         "labels": [f"{day:%-d %b}" for day in days],
-        "titles": [f"{week}{day:%a, %-d %b %Y}" for day in days],
+        "titles": [f"{week}{day:%a, %-d %b %Y}{so_far if day == days[-1] else ''}" for day in days],
         "series": series,
     }
 

@@ -1,5 +1,6 @@
 """What the handler of a page gets: who asks, for which site, and how to answer."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,9 @@ from server.project.rules import Ruleset
 from server.storage.users import User
 from server.web.access import Caller, secure, sites_of
 from server.web.collect import read_body
-from server.web.pages.said import SAID
+from server.web.pages.misfits import misfit
+from server.web.pages.problem_words import page_words
+from server.web.pages.said import SAID, UNDONE_BY_CLASS
 from server.web.pages.templates import Templates
 from server.web.queries import read_query
 from server.web.readings import ruleset_of
@@ -32,7 +35,7 @@ NAV = (
     ("/people", "People", "people", "p", "read"),
     ("/live", "Live", "live", "l", "read"),
     ("/conflicts", "Conflicts", "inbox", "c", "read"),
-    ("/traffic", "Traffic", "traffic", "f", "read"),
+    ("/traffic", "Kept out", "traffic", "f", "read"),
     ("/scoring", "Scoring", "rules", "r", "read"),
     ("/destinations", "Destinations", "send", "d", "admin"),
     ("/install", "Install", "install", "i", "read"),
@@ -54,6 +57,7 @@ class View:
     site: Site
     scope: str  # what the caller may do on the site at most
     several: bool  # whether the site must be named in links
+    waiting: int = 0  # open conflicts
 
     @property
     def user(self) -> User:
@@ -123,7 +127,16 @@ class View:
 
     def go(self, to: str, said: str = "", /, **query: Any) -> Response:
         """On to another page after a change; `said` names what it says on arrival."""
-        return RedirectResponse(self.path(to, **query, said=said), 303)
+        headers = {"Cache-Control": "no-store"}
+        return RedirectResponse(self.path(to, **query, said=said), 303, headers)
+
+    def arrival(self) -> dict[str, Any]:
+        """What the page says first, about whom, and whether it can be taken back there."""
+        asked = self.request.query_params
+        said, about = asked.get("said", ""), asked.get("about", "")
+        known = about if re.fullmatch("p[1-9][0-9]{0,17}", about) else ""
+        undo = bool(known) and said in UNDONE_BY_CLASS and self.may("write")
+        return {"said": SAID.get(said, ""), "whom": known, "undo": undo}
 
     def frame(self) -> dict[str, Any]:
         """What every template may use."""
@@ -142,7 +155,7 @@ class View:
             "labels": self.labels,
             "rules": self.rules,
             "insecure": not secure(self.state, self.request),
-            "said": SAID.get(self.request.query_params.get("said", ""), ""),
+            **self.arrival(),
         }
 
 
@@ -204,7 +217,7 @@ def read_form(fields: list[tuple[str, str]], shape: type[S]) -> S:
     try:
         return msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(f"the form does not fit: {str(error)[:300]}", code="bad_form") from error
+        raise BadRequest(misfit(str(error)), code="bad_form") from error
 
 
 def _is_list(annotation: Any) -> bool:
@@ -215,4 +228,5 @@ def _is_list(annotation: Any) -> bool:
 def problem_values(error: Any) -> Mapping[str, Any]:
     """What a page about an error says."""
     hidden = error.status >= 500 and error.status != 503
-    return {"number": error.status, "detail": "an error of ours" if hidden else error.detail}
+    said = "an error of ours" if hidden else page_words(error.detail)
+    return {"number": error.status, "detail": said}

@@ -52,6 +52,7 @@ def test_a_marketers_morning(desk: Desk) -> None:
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
     receipt_adds_up(page)
     page.get_by_label("Stage").select_option("opportunity")
+    page.get_by_role("button", name="Move").click()
     expect(page.get_by_role("status")).to_contain_text("stage was moved")
     expect(page.get_by_label("Stage")).to_have_value("opportunity")
     page.get_by_label("Tags to add").fill("called, warm")
