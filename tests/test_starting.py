@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from server.starting import command
@@ -37,9 +38,9 @@ def test_as_a_module_where_there_is_no_script(tmp_path: Path) -> None:
 
 def test_a_place_elsewhere_is_not_told_to_all(tmp_path: Path) -> None:
     python = program(tmp_path / "bin", "python")
-    asked = {"executable": python, "path": "", "to_all": True}
-    assert command("link", here="/usr", **asked) == "handraise link"
-    assert command("link", here=str(tmp_path), **asked) == "bin/python -m server link"
+    asked = partial(command, "link", executable=python, path="", to_all=True)
+    assert asked(here="/usr") == "handraise link"
+    assert asked(here=str(tmp_path)) == "bin/python -m server link"
 
 
 def test_what_is_named_here_runs() -> None:
