@@ -29,9 +29,10 @@ from server.ingest.referrers import source_of
 from server.settings import Settings
 from server.starting import command
 from server.web.allowances import Limits
-from server.web.connections import READ_BYTES, Gate
+from server.web.connections import READ_BYTES, behind
 from server.web.crowd import Crowd, CrowdedBatches
 from server.web.exchange import Batches
+from server.web.gate import Gate
 from server.web.state import State
 
 #: At most, for proxies; the gate closes those of others sooner.
@@ -85,7 +86,7 @@ def http_server(
     `protocol` takes the place of both."""
     config = uvicorn.Config(
         app,
-        http=protocol or (gate or Gate(Limits())).protocol(),
+        http=protocol or behind(gate or Gate(Limits())),
         ws="none",
         log_config=None,
         access_log=False,

@@ -17,8 +17,9 @@ from server.project.site_projector import SiteProjector
 from server.storage.database import Database
 from server.storage.writer import Writer
 
-#: Computing rests so long where the writer is pressed.
-REST_S = 0.02
+#: Computing rests so long where the writer is pressed, and up to `REST_MOST_S` while it stays so:
+#: what cannot wait is answered first, and is projected when there is time again.
+REST_S, REST_MOST_S = 0.005, 0.08
 #: What comes within this time is projected together: a result costs the same for one as for ten.
 GATHER_S = 0.01
 TICK_S = 1.0
@@ -45,6 +46,7 @@ class Projector:
         self.moved = asyncio.Event()
         self.asked = asyncio.Event()  # set when a visitor is to be erased
         self.behind = False  # whether a log went on beyond the last round
+        self._rest_s = 0.0
         #: Whoever writes derived rows of a site does it in its turn.
         self.turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._projectors: dict[int, SiteProjector] = {}
@@ -162,5 +164,7 @@ class Projector:
             await moved.wait()
 
     async def _pause(self) -> None:
-        """Let others run; for longer where many events wait to be stored."""
-        await asyncio.sleep(REST_S if self.writer.pressed else 0)
+        """Let others run; the longer, the longer many events wait to be stored."""
+        pressed = self.writer.pressed
+        self._rest_s = min(max(2 * self._rest_s, REST_S), REST_MOST_S) if pressed else 0.0
+        await asyncio.sleep(self._rest_s)

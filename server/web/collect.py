@@ -5,6 +5,7 @@ it otherwise, and for what connections leave to it.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,7 +13,7 @@ from server.errors import BadRequest, HandraiseError, TooLarge
 from server.ingest import limits
 from server.web.batches import CORS, NO_ROOM, Taking, peer_of, refusal
 from server.web.deadlines import Deadlines
-from server.web.exchange import Answering, Headers, Reply
+from server.web.exchange import Answering, Headers, Reply, stays
 from server.web.line import Line
 from server.web.state import State
 
@@ -73,6 +74,11 @@ class Collect:
             return None
         self.state.metrics.overloaded.inc()
         return NO_ROOM
+
+    def enter(self, headers: Headers, peer: str) -> Callable[[], None] | Reply:
+        """Nobody counts them here: connections have been counted."""
+        del headers, peer
+        return stays
 
     def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
         """Read a batch and store it; `answer` is called once, after the commit."""

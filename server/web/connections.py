@@ -13,10 +13,6 @@ Batches of events are taken here (`exchange`), everything else goes to the app.
 
 import asyncio
 import http
-import logging
-import time
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,8 +20,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from server.web.address import counted_as
 from server.web.allowances import (
     BAD,
-    CROWDED,
-    FULL,
     IDLE,
     LONG_HEAD,
     LONG_REQUEST,
@@ -34,23 +28,18 @@ from server.web.allowances import (
     SLOW_HEAD,
     SLOW_READER,
     SLOW_REQUEST,
-    Limits,
     Why,
     wrong_with,
 )
-from server.web.exchange import Batches, Exchange, Reply
+from server.web.exchange import Exchange, Reply
+from server.web.gate import Gate
 from server.web.problems import TURNED_AWAY, TYPE, problem_body
 from server.web.unread import unread
 
-log = logging.getLogger("handraise.connections")
-LOOK_S = 0.5
-WARN_S = 60.0
 #: A slow reader has moved on when it has read this much: the least rate is this in `write_s`.
 READ_BYTES = 32_768
 #: So much of a request may always arrive: an ordinary visitor's fits, whoever else sends much.
 SMALL_BYTES = 4_096
-#: One address may have so much of what may arrive of all: bodies that stall would shut out others.
-SHARES = 10
 #: Where batches of events go.
 BATCHES, LENGTH = b"/e", b"content-length"
 #: Requests sent before the answer to an earlier one; browsers send none.
@@ -59,89 +48,6 @@ PIPELINED = 16
 
 class Refused(Exception):
     """Stops the parser; what is answered is in the connection's `why`."""
-
-
-class Gate:
-    """All connections of one listening socket, and the timer that looks at them."""
-
-    def __init__(
-        self,
-        limits: Limits,
-        cut: Callable[[str], object] = str,
-        batches: Batches | None = None,
-    ) -> None:
-        self.limits = limits
-        self.cut = cut
-        self.batches = batches
-        self.open: set[Guarded] = set()
-        self.by_address: Counter[str] = Counter()
-        self.arriving = 0  # bytes
-        self.arriving_of: Counter[str] = Counter()  # of these, by address
-        self._timer: asyncio.TimerHandle | None = None
-        self._warned = 0.0
-        self._every_s = min(LOOK_S, limits.idle_s / 4)
-
-    def protocol(self) -> type[asyncio.Protocol]:
-        """The protocol class for `uvicorn.Config(http=…)`."""
-        return type("GuardedByGate", (Guarded,), {"gate": self})
-
-    def enter(self, connection: "Guarded") -> Why | None:
-        """Count a new connection, or say why it may not come in."""
-        address = connection.address
-        if len(self.open) >= self.limits.connections:
-            self._warn("%d connections are open, which is the limit", len(self.open))
-            return FULL
-        if address and self.by_address[address] >= self.limits.per_address:
-            self._warn(
-                "one address holds %d connections, which is the limit; if it is your proxy,"
-                " name it in HANDRAISE_TRUSTED_PROXIES",
-                self.limits.per_address,
-            )
-            return CROWDED
-        self.open.add(connection)
-        if address:
-            self.by_address[address] += 1
-        if self._timer is None:
-            self._timer = connection.loop.call_later(self._every_s, self._look, connection.loop)
-        return None
-
-    def leave(self, connection: "Guarded") -> None:
-        if connection not in self.open:
-            return
-        self.open.remove(connection)
-        address = connection.address
-        if address:
-            self.by_address[address] -= 1
-            if not self.by_address[address]:
-                del self.by_address[address]
-
-    def hold(self, address: str, size: int) -> None:
-        """So many more bytes have arrived of requests that are not whole (less, if negative)."""
-        self.arriving += size
-        if address:
-            self.arriving_of[address] += size
-            if not self.arriving_of[address]:
-                del self.arriving_of[address]
-
-    def holds_much(self, address: str) -> bool:
-        """Whether more arrives than may, of all together or of one address."""
-        most = self.limits.arriving_bytes
-        return self.arriving > most or self.arriving_of.get(address, 0) > most // SHARES
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for connection in list(self.open):
-            connection.look(now)
-        if self.open:
-            self._timer = loop.call_later(self._every_s, self._look, loop)
-
-    def _warn(self, text: str, *values: object) -> None:
-        """Now and then: what a stranger can cause must not fill the log."""
-        now = time.monotonic()
-        if not self._warned or now - self._warned > WARN_S:
-            self._warned = now
-            log.warning(text, *values)
 
 
 class Guarded(HttpToolsProtocol):
@@ -173,6 +79,8 @@ class Guarded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.gate.leave(self)
         self._give_back()
+        if self.exchange is not None and self.exchange.more_body:  # nobody will answer it
+            self.exchange.leave()
         super().connection_lost(exc)
 
     # ------------------------------------------------------------ what comes in
@@ -254,9 +162,17 @@ class Guarded(HttpToolsProtocol):
         if self.turned_away is None:
             if self.flow.write_paused:
                 return False
-            self.exchange = Exchange(self.headers, keep_alive=self.parser.should_keep_alive())
-            self.cycle = self.exchange  # type: ignore[assignment]
+            exchange = Exchange(self.headers, keep_alive=self.parser.should_keep_alive())
+            self.exchange = self.cycle = exchange  # type: ignore[assignment]
+            entered = batches.enter(self.headers, self._peer())
+            if isinstance(entered, Reply):
+                self._reply(entered)
+            else:
+                exchange.leave = entered
         return True
+
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _coming(self) -> Exchange | None:
         """The batch that is being read; one that waits for its answer may have others behind it."""
@@ -283,8 +199,7 @@ class Guarded(HttpToolsProtocol):
             super().on_message_complete()
         else:
             exchange.more_body = False
-            peer = self.client[0] if self.client else ""
-            batches.take(exchange.headers, peer, bytes(exchange.body), self._reply)
+            batches.take(exchange.headers, self._peer(), bytes(exchange.body), self._reply)
 
     def _reply(self, reply: Reply) -> None:
         """Answer the batch on its way, if it was not answered before."""
@@ -292,6 +207,7 @@ class Guarded(HttpToolsProtocol):
         if exchange is None:
             return
         exchange.response_complete = True
+        exchange.leave()
         self._write(reply, closes=not exchange.keep_alive)
         self.idle_since = self.loop.time()
         if self.pipeline:
@@ -392,3 +308,8 @@ class Guarded(HttpToolsProtocol):
         self.transport.write(
             head % (why.status, phrase, TYPE.encode(), len(body)) + told + b"\r\n" + body
         )
+
+
+def behind(gate: Gate) -> type[asyncio.Protocol]:
+    """The protocol class for `uvicorn.Config(http=…)`."""
+    return type("GuardedByGate", (Guarded,), {"gate": gate})

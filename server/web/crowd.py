@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.web.address import address_in, counted_as, is_trusted
-from server.web.exchange import Answering, Batches, Headers, Reply
+from server.web.exchange import Batches, Headers, Reply
 from server.web.problems import PROBLEM, TURNED_AWAY, problem_body
 
 _TOLD = [(name.lower().encode(), value.encode()) for name, value in TURNED_AWAY.items()]
@@ -70,17 +71,9 @@ class CrowdedBatches:
         self.most_bytes = batches.most_bytes
         self.too_large = batches.too_large
         self.full = batches.full
-        self._take = batches.take
+        self.take = batches.take
         self._crowd = crowd
 
-    def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
+    def enter(self, headers: Headers, peer: str) -> Callable[[], None] | Reply:
         address = self._crowd.enter(headers, peer)
-        if address is None:
-            answer(CROWDED)
-            return
-
-        def leaving(reply: Reply) -> None:
-            self._crowd.leave(address)
-            answer(reply)
-
-        self._take(headers, peer, body, leaving)
+        return CROWDED if address is None else partial(self._crowd.leave, address)

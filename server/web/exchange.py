@@ -58,8 +58,15 @@ class Batches(Protocol):
         """The answer to a batch of `size` bytes (0: not said) that would find no room, before any
         of it was read; None while there is some."""
 
+    def enter(self, headers: Headers, peer: str) -> Callable[[], None] | Reply:
+        """Count a batch whose head has come: what ends the counting, or why it may not come in."""
+
     def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
         """Take a batch; `answer` is called once, now or later. Raises nothing."""
+
+
+def stays() -> None:
+    """Ends the counting of who is not counted."""
 
 
 class _Nobody:
@@ -78,6 +85,7 @@ class Exchange:
         "disconnected",
         "headers",
         "keep_alive",
+        "leave",
         "more_body",
         "response_complete",
         "response_started",
@@ -87,6 +95,7 @@ class Exchange:
     def __init__(self, headers: Headers, *, keep_alive: bool) -> None:
         self.headers = headers
         self.keep_alive = keep_alive
+        self.leave: Callable[[], None] = stays
         self.body: Any = b""
         self.more_body = True
         self.response_started = self.response_complete = self.disconnected = False

@@ -10,7 +10,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.__main__ import main
-from server.web.connections import Gate
+from server.cli import serving
+from server.web.gate import Gate
 
 
 class Lenient(HttpToolsProtocol):
@@ -21,11 +22,11 @@ class Lenient(HttpToolsProtocol):
         )
 
 
-def _plain(self: Gate) -> type[asyncio.Protocol]:
-    del self
+def _plain(gate: Gate) -> type[asyncio.Protocol]:
+    del gate
     return Lenient
 
 
 if __name__ == "__main__":
-    Gate.protocol = _plain  # type: ignore[method-assign]
+    vars(serving)["behind"] = _plain
     main()

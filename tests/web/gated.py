@@ -12,7 +12,7 @@ from server.app import Handraise
 from server.cli.serving import guarded_server, http_server, listen
 from server.web.allowances import Limits
 from server.web.collect import read_body
-from server.web.connections import Gate
+from server.web.gate import Gate
 
 QUICK = Limits(
     head_s=0.3,

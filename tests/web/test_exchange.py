@@ -179,8 +179,19 @@ async def test_behind_a_proxy_batches_of_one_visitor_are_counted(app: Handraise)
         for given in held:
             real(*given)  # type: ignore[arg-type]
         assert [(await answer(streams[at][0]))[0] for at in (0, 2)] == [202, 202]
-        streams[1][1].write(post(body(app, view(3, now)), "X-Forwarded-For: 9.9.9.1"))
+        last = post(body(app, view(3, now)), "X-Forwarded-For: 9.9.9.1")
+        streams[1][1].write(last)
         assert (await answer(streams[1][0]))[0] == 202  # it has left
+        for _, writer in (streams[0], streams[2]):  # bodies that do not come are counted too
+            writer.write(last[:-1].replace(b"9.9.9.1", b"9.9.9.3"))
+        assert (await answer(streams[2][0]))[0] == 503
+        streams[0][1].close()
+        streams[2][1].write(b"}")  # the end of what was refused
+        async with asyncio.timeout(5):
+            while True:
+                streams[2][1].write(last.replace(b"9.9.9.1", b"9.9.9.3"))
+                if (await answer(streams[2][0]))[0] == 202:
+                    break
         for _, writer in streams:
             writer.close()
 

@@ -1,7 +1,7 @@
 """Batches for which there is no room: the connection answers them, and the app is not asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,8 +12,8 @@ from server.cli.serving import http_server, listen
 from server.web.allowances import Limits
 from server.web.batches import NO_ROOM
 from server.web.collect import read_body
-from server.web.connections import Gate
-from server.web.exchange import Answering, Headers, Reply
+from server.web.exchange import Answering, Headers, Reply, stays
+from server.web.gate import Gate
 from tests.web.gated import guarded
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +33,10 @@ class Counting:
     def full(self, size: int) -> Reply | None:
         assert size in {0, 4}
         return None if self.room else NO_ROOM
+
+    def enter(self, headers: Headers, peer: str) -> Callable[[], None] | Reply:
+        assert (dict(headers)[b"host"], peer) == (b"t", "127.0.0.1")
+        return stays
 
     def take(self, headers: Headers, peer: str, body: bytes, answer: Answering) -> None:
         assert (dict(headers)[b"host"], peer, body) == (b"t", "127.0.0.1", b"body")
