@@ -23,7 +23,7 @@ from server.storage.sqlite_faults import is_busy, is_fault, numbered, told
 from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
 
-PAGE_CACHE_KB = 16_000
+PAGE_CACHE_KB, READ_CACHE_KB = 16_000, 6_000
 #: 10 MB of log: whoever waits for a checkpoint waits 10 ms, so it should be fewer than one in 100.
 CHECKPOINT_PAGES = 2_500
 #: A log of this length waits for its readers, so that it ends below 16 MB.
@@ -246,7 +246,7 @@ class SqliteReader:
         for pragma in (
             "query_only=ON",
             "wal_autocheckpoint=0",
-            f"cache_size=-{PAGE_CACHE_KB // 2}",
+            f"cache_size=-{READ_CACHE_KB}",
             "mmap_size=0",
             "busy_timeout=2000",
         ):
