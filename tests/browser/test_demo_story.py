@@ -25,7 +25,8 @@ def test_a_visitor_raises_a_hand(served: Served, browser: Browser) -> None:
     page.goto(served.demo)
     page.get_by_role("navigation").first.get_by_role("link", name="Product").first.click()
     page.wait_for_url("**/product")
-    page.goto(f"{served.demo}/pricing")
+    with page.expect_response("**/e"):  # a page is read before one goes on
+        page.goto(f"{served.demo}/pricing")
     page.goto(f"{served.demo}/demo")
     form = page.locator("form#demo")
     form.locator("[name=name]").fill("Ann Lee")

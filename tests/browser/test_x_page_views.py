@@ -4,7 +4,11 @@ import pytest
 
 from tests.browser.conftest import Either
 from tests.browser.firefox import FirefoxPage, FirefoxVisitor
+from tests.browser.serving import until
 from tests.browser.test_page_views import HIDDEN
+
+#: Whether a batch of the page has its answer: what is under way is not listed.
+ANSWERED = "performance.getEntriesByType('resource').some((one) => one.name.endsWith('/e'))"
 
 
 def test_17_a_push_is_one_row_with_the_title_set_later(either: Either) -> None:
@@ -65,8 +69,10 @@ def test_28_back_from_the_cache_is_a_new_row_marked_restored(either: Either) -> 
     either.host.tag = f"<script>{note}</script>{either.host.tag}"
     page = either.visit("/one")
     either.rows("page_view")
+    until(lambda: page.evaluate(ANSWERED), bool)  # a page with requests open is not kept
     either.visit("/two")
     either.rows("page_view", 2)
+    until(lambda: page.evaluate(ANSWERED), bool)
     page.back()
     rows = either.rows("page_view", 3)
     assert page.evaluate("window.restored") is True
