@@ -53,7 +53,7 @@ def packing(world: World) -> Packing:
 
 
 async def days(world: World) -> list[int]:
-    return [day - FIRST for day in await world.packs()]
+    return sorted(day - FIRST for day in await world.packs())
 
 
 async def test_days_that_are_over_are_packed(world: World) -> None:
