@@ -40,6 +40,7 @@ from server.web.doors import Doors
 from server.web.erase_again import erase_again
 from server.web.headers import SecurityHeaders
 from server.web.health import health_routes
+from server.web.line import Line
 from server.web.mount import api_routes, page_routes
 from server.web.noticing import KNOWN_S, Noticing
 from server.web.pages.table import not_found
@@ -103,15 +104,18 @@ class Handraise:
         self.tells = tells  # a command that is soon over leaves it to the server
         metrics = Metrics()
         agents = Agents()
+        line = Line()
         writer = Writer(
             self.database,
             metrics,
             has_room=self.folder.room(settings.disk_floor_mb),
+            others=line.any,
             queue_events=settings.queue_events,
         )
         self.state = State(
             settings=settings,
             database=self.database,
+            line=line,
             writer=writer,
             projector=Projector(
                 self.database, writer, metrics, agents, clock, lambda: self.state.sites.all

@@ -19,7 +19,7 @@ from server.storage.writer import Writer
 
 #: Computing rests so long where the writer is pressed, and up to `REST_MOST_S` while it stays so:
 #: what cannot wait is answered first, and is projected when there is time again.
-REST_S, REST_MOST_S = 0.005, 0.08
+REST_S, REST_MOST_S = 0.005, 0.3
 #: What comes within this time is projected together: a result costs the same for one as for ten.
 GATHER_S = 0.01
 TICK_S = 1.0
@@ -165,6 +165,13 @@ class Projector:
 
     async def _pause(self) -> None:
         """Let others run; the longer, the longer many events wait to be stored."""
-        pressed = self.writer.pressed
-        self._rest_s = min(max(2 * self._rest_s, REST_S), REST_MOST_S) if pressed else 0.0
+        self._rest_s = rest_after(self._rest_s, pressed=self.writer.pressed)
         await asyncio.sleep(self._rest_s)
+
+
+def rest_after(rest_s: float, *, pressed: bool) -> float:
+    """How long to rest after a rest of `rest_s` seconds. It grows and shrinks by half: there are
+    moments in a flood in which nobody happens to wait."""
+    if pressed:
+        return min(max(2 * rest_s, REST_S), REST_MOST_S)
+    return rest_s / 2 if rest_s > REST_S else 0.0

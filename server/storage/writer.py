@@ -53,7 +53,8 @@ def _settle(future: asyncio.Future[Any], value: Any, error: Exception | None = N
 
 
 class Writer:
-    """The only task that writes. `has_room` tells whether the disk is above its floor."""
+    """The only task that writes. `has_room` tells whether the disk is above its floor, `others`
+    whether there are events that wait even to be read."""
 
     def __init__(
         self,
@@ -61,12 +62,14 @@ class Writer:
         metrics: Metrics,
         *,
         has_room: Callable[[], bool] = lambda: True,
+        others: Callable[[], bool] = lambda: False,
         queue_events: int = QUEUE_EVENTS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database = database
         self.metrics = metrics
         self.has_room = has_room
+        self.others = others
         self.queue_events = queue_events
         self.monotonic = monotonic
         #: Set after each commit that appended; the projector waits on it.
@@ -92,7 +95,7 @@ class Writer:
     @property
     def pressed(self) -> bool:
         """Whether so many events wait that whoever can should leave the time to them."""
-        return self._queued > PRESSED_EVENTS
+        return self._queued > PRESSED_EVENTS or self.others()
 
     # ------------------------------------------------------------ asking
 

@@ -14,7 +14,6 @@ from server.ingest import limits
 from server.web.batches import CORS, NO_ROOM, Taking, peer_of, refusal
 from server.web.deadlines import Deadlines
 from server.web.exchange import Answering, Headers, Reply, stays
-from server.web.line import Line
 from server.web.state import State
 
 PREFLIGHT = [
@@ -64,7 +63,7 @@ class Collect:
         self.app = app
         self.state = state
         self.deadlines = Deadlines(limits.BODY_SECONDS)
-        self.line = Line()
+        self.line = state.line
 
     def full(self, size: int) -> Reply | None:
         """The answer to a batch of `size` bytes (0: not said) for which there is no room; None

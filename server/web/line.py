@@ -14,8 +14,9 @@ from server.errors import Overloaded
 
 #: Some 300 events, or 10 ms.
 SLICE_BYTES = 32_768
-#: Some 20,000 events, as many as may wait for the writer.
-MOST_BYTES = 2_000_000
+#: Some 5,000 events, a tenth of a second: who waits longer had better be refused at once. With
+#: 2 MB a refusal took 0.2 s instead of 0.03, and an event 15 % more work, out of the cache.
+MOST_BYTES = 500_000
 
 
 class Line:
@@ -29,6 +30,10 @@ class Line:
         self._watching = False
         self._waiting: deque[tuple[int, Callable[[], object]]] = deque()
 
+    def any(self) -> bool:
+        """Whether anybody waits."""
+        return self.length > 0
+
     def lets_in(self, size: int) -> bool:
         """Whether a body of `size` bytes, of which nobody has read any, will find room. It is
         counted on for this pass: until the next one, hundreds may ask."""
@@ -40,11 +45,11 @@ class Line:
 
     def wait(self, size: int, call: Callable[[], object]) -> None:
         """Call when a body of `size` bytes may be read: now, or in a later pass. Raises
-        `Overloaded` where the line is too long."""
+        `Overloaded` where the line is too long already: the last one in may be a large one."""
         if not self._waiting and self._used < self.slice_bytes:
             self._use(size)
             call()
-        elif self.length + size > self.most_bytes:
+        elif self.length >= self.most_bytes:
             raise Overloaded("too many events are waiting to be read")
         else:
             self._waiting.append((size, call))

@@ -30,6 +30,7 @@ from server.web.backoff import Backoff
 from server.web.backtesting import Backtests
 from server.web.eraser import Eraser
 from server.web.feed import Live
+from server.web.line import Line
 from server.web.marks import Marks
 from server.web.passwords import Passwords
 
@@ -100,6 +101,8 @@ class State:
 
     settings: Settings
     database: Database
+    #: Who waits to be read.
+    line: Line
     writer: Writer
     projector: Projector
     metrics: Metrics

@@ -46,14 +46,14 @@ async def test_a_large_one_comes_in_alone() -> None:
 
 async def test_whoever_finds_the_line_too_long_is_told_at_once() -> None:
     line, done = Line(slice_bytes=10, most_bytes=100), list[int]()
-    for number in range(3):
+    for number in range(4):
         line.wait(40, partial(done.append, number))
-    assert (done, line.length) == ([0], 80)  # one was read, two wait
-    for number in (3, 4):
+    assert (done, line.length) == ([0], 120)  # one was read, three wait
+    for number in (4, 5):
         with pytest.raises(Overloaded):
             line.wait(40, partial(done.append, number))
-    for _ in range(3):
+    for _ in range(4):
         await asyncio.sleep(0)
-    assert (done, line.length) == ([0, 1, 2], 0)
-    line.wait(40, partial(done.append, 5))
-    assert done == [0, 1, 2, 5]
+    assert (done, line.length) == ([0, 1, 2, 3], 0)
+    line.wait(40, partial(done.append, 6))
+    assert done == [0, 1, 2, 3, 6]
