@@ -21,6 +21,7 @@ TIERS = {
     "server.rounds": 1,
     "server.ingest": 2,
     "server.project": 2,
+    "server.storage.kept": 2,
     "server.storage.database": 3,
     "server.storage": 4,
     "server.storage.sqlite": 4,

@@ -5,8 +5,8 @@ for each word, the bits of its rows; one of many words (landing pages) holds the
 row's word. Row 0 is the highest bit, as it is the first letter of the number written out. Pure.
 """
 
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from array import array
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import compress
 from struct import pack, unpack
 from typing import Any
@@ -15,6 +15,8 @@ import msgspec
 
 #: More different words than this are held by number: a set of bits for each would be larger.
 FEW_WORDS = 64
+#: What an object of Python's takes beside what is in it.
+OBJECT_BYTES = 64
 _SELECTS = bytes.maketrans(b"01", b"\0\1")
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
@@ -51,43 +53,84 @@ def mask_of(selected: bytes) -> int:
     return int(selected.translate(_DIGITS), 2) if selected else 0
 
 
+class Words:
+    """A number for each word of a kind, in the order of their coming: what many columns have in
+    common is counted by number."""
+
+    def __init__(self) -> None:
+        self.words: list[Word] = []
+        self._numbers = _Numbers(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def numbers_of(self, words: Iterable[Word]) -> "array[int]":
+        return array("I", map(self._numbers.__getitem__, words))
+
+
+class _Numbers(dict[Word, int]):
+    """The number of a word; one that is new gets the next."""
+
+    def __init__(self, words: list[Word]) -> None:
+        self._words = words
+
+    def __missing__(self, word: Word) -> int:
+        number = self[word] = len(self._words)
+        self._words.append(word)
+        return number
+
+
+#: By the name of the column. One that is not among them has words of its own.
+Vocabulary = Mapping[str, Words]
+
+
 class Column:
     """One column of `count` rows."""
 
-    def __init__(self, stored: Stored, count: int) -> None:
-        self._words = stored.words
+    def __init__(self, stored: Stored, count: int, words: Words) -> None:
         self._count = count
+        self._words = words
+        self._numbers = words.numbers_of(stored.words)
         self._bits = [int.from_bytes(bits) for bits in stored.bits]
-        self._numbers = unpack(f"<{len(stored.numbers) // 4}I", stored.numbers)
+        rows = unpack(f"<{len(stored.numbers) // 4}I", stored.numbers)
+        self._rows = array("I", map(self._numbers.__getitem__, rows))  # the number of each row's
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        each = self._count // 8 + OBJECT_BYTES
+        return 4 * (len(self._numbers) + len(self._rows)) + each * len(self._bits) + OBJECT_BYTES
 
     def having(self, words: Container[Word]) -> int:
         """The rows whose word is one of these."""
-        wanted = bytes(map(words.__contains__, self._words))
-        if self._numbers:
-            return mask_of(bytes(map(wanted.__getitem__, self._numbers))) if any(wanted) else 0
+        known = map(self._words.words.__getitem__, self._numbers)
+        wanted = list(map(words.__contains__, known))
+        if self._rows:
+            flags = bytearray(len(self._words))
+            for number in compress(self._numbers, wanted):
+                flags[number] = 1
+            return mask_of(bytes(map(flags.__getitem__, self._rows))) if any(wanted) else 0
         mask = 0
         for bits in compress(self._bits, wanted):
             mask |= bits
         return mask
 
-    def add(self, counts: Counter[Word], mask: int, times: int = 1) -> None:
-        """Add how many of the rows of `mask` have each word, each row `times`; a word of none of
-        them is left out."""
-        if self._numbers:  # each row by itself: there are hardly more rows than words
-            rows = compress(self._numbers, chosen(mask, self._count))
-            words = map(self._words.__getitem__, rows)
-            counts.update(words if times == 1 else [word for word in words for _ in range(times)])
+    def add(self, counts: list[int], mask: int, times: int = 1) -> None:
+        """Add how many of the rows of `mask` have each word, each row `times`; `counts` are by the
+        number of the word, and made longer where there are more."""
+        counts.extend([0] * (len(self._words) - len(counts)))
+        if self._rows:  # each row by itself: there are hardly more rows than words
+            for number in compress(self._rows, chosen(mask, self._count)):
+                counts[number] += times
             return
-        for word, bits in zip(self._words, self._bits, strict=True):
-            count = (bits & mask).bit_count()
-            if count:
-                counts[word] += count * times
+        for number, bits in zip(self._numbers, self._bits, strict=True):
+            counts[number] += (bits & mask).bit_count() * times
 
-    def counts(self, mask: int) -> Counter[Word]:
-        """How many of the rows of `mask` have each word."""
-        found: Counter[Word] = Counter()
+    def counts(self, mask: int) -> dict[Word, int]:
+        """How many of the rows of `mask` have each word, but for those that none has."""
+        found: list[int] = []
         self.add(found, mask)
-        return found
+        return {word: count for word, count in zip(self._words.words, found, strict=True) if count}
 
     def total(self, mask: int) -> int:
         """The sum of what the rows of `mask` have; the words are numbers."""
@@ -97,8 +140,9 @@ class Column:
 class Rows:
     """Some rows. A column is opened when it is first asked for."""
 
-    def __init__(self, stored: StoredRows) -> None:
+    def __init__(self, stored: StoredRows, vocabulary: Vocabulary) -> None:
         self.count = stored.count
+        self._vocabulary = vocabulary
         self._closed = stored.columns
         self._open: dict[str, Column] = {}
 
@@ -110,9 +154,17 @@ class Rows:
     def column(self, name: str) -> Column:
         found = self._open.get(name)
         if found is None:
-            found = Column(_decoder.decode(self._closed[name]), self.count)
+            words = self._vocabulary.get(name)
+            stored = _decoder.decode(self._closed[name])
+            found = Column(stored, self.count, Words() if words is None else words)
             self._open[name] = found
         return found
+
+    def open(self) -> int:
+        """Open every column, and let go what they were made of; about how many bytes they take."""
+        columns = [self.column(name) for name in self._closed]
+        self._closed = {}
+        return sum(column.bytes for column in columns)
 
 
 def stored_rows(columns: Mapping[str, Sequence[Any]]) -> StoredRows:

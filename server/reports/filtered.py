@@ -6,15 +6,16 @@ nobody out.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Iterator, Sequence
+from itertools import compress, zip_longest
 
 from server.model import STAGE_RANK, Site
 from server.project.rollups import DIMENSIONS
-from server.reports.columns import Rows, Word, chosen
-from server.reports.days import NO_TIME, Day, days_of
+from server.reports.columns import Rows, Vocabulary, Word, Words, chosen
+from server.reports.days import NO_TIME, Day, Days
 from server.reports.filters import NOT_KNOWN, Filters, GroupPages
 from server.reports.reaches import COUNTED, LEAD
+from server.reports.seen import Seen
 from server.reports.spans import Span
 from server.reports.traffic import SUBMITTED, DayCounts, Traffic
 from server.storage.database import Reader
@@ -24,36 +25,48 @@ _RANKS = {stage: STAGE_RANK[stage] for stage in COUNTED}
 
 
 class Tally:
-    """What was counted of the names of one dimension. `new` are visits that are a visitor's first
-    of all, `leads` people by their first session."""
+    """What was counted of the names of one dimension, by the numbers of its words. `new` are visits
+    that are a visitor's first of all, `leads` people by their first session."""
 
-    def __init__(self) -> None:
-        self.sessions: Counter[Word] = Counter()
-        self.new: Counter[Word] = Counter()
-        self.submissions: Counter[Word] = Counter()
-        self.leads: Counter[Word] = Counter()
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self.sessions: list[int] = []
+        self.new: list[int] = []
+        self.submissions: list[int] = []
+        self.leads: list[int] = []
+
+    def named(self) -> Iterator[tuple[Word, int, int, int, int]]:
+        """Each name that had sessions: of these, of new visitors, submissions, leads."""
+        counts = (self.sessions, self.new, self.submissions, self.leads)
+        found = zip_longest(self._words.words, *counts, fillvalue=0)
+        return (row for row in found if row[1])
 
 
 class Filtered:
-    """What the days come to that were counted so far. A visitor counts on the first day of the span
-    on which a visit matches. `stages` are people by (stage, day) of their first time there, `waits`
+    """What the days come to that were counted so far. `visitors` are those of whom a visit matches,
+    `stages` are people by (stage, day) of their first time there, `waits`
     how long it took (ms) each who became a lead, by day."""
 
     def __init__(
-        self, span: Span, filters: Filters, pages: GroupPages, dimensions: Sequence[str]
+        self,
+        span: Span,
+        filters: Filters,
+        pages: GroupPages,
+        dimensions: Sequence[str],
+        vocabulary: Vocabulary,
     ) -> None:
         self.days: dict[int, DayCounts] = {}
+        self.visitors = Seen()
         self.steps: Counter[int] = Counter()
         self.stages: Counter[tuple[str, int]] = Counter()
         self.waits: dict[int, list[int]] = {}
-        self.tallies = {name: Tally() for name in dimensions}
+        self.tallies = {name: Tally(vocabulary[name]) for name in dimensions}
         self._span = span
         self._asked = (filters, pages)
-        self._known: set[int] = set()
-        self._step: tuple[int, set[int]] = (-1, set())
+        self._step: tuple[int, Seen] = (-1, Seen())
 
     def traffic(self) -> Traffic:
-        return Traffic(self.days, self.steps, None)
+        return Traffic(len(self.visitors), self.days, self.steps, None)
 
     def take(self, day: Day) -> None:
         """Count a day, later than those before."""
@@ -70,10 +83,8 @@ class Filtered:
 
     def _visits(self, day: Day, mask: int, sent: int) -> None:
         visits = day.visits
-        visitors, fresh = self._visitors(day, mask)
         self.days[day.day] = DayCounts(
-            visitors,
-            fresh,
+            self._visitors(day, mask),
             mask.bit_count(),
             visits.column("page_views").total(mask),
             visits.column("leads").total(mask) + sent,
@@ -91,32 +102,22 @@ class Filtered:
                 for count, some in sending:
                     column.add(tally.submissions, some, count)
 
-    def _visitors(self, day: Day, mask: int) -> tuple[int, int]:
-        """How many visitors there were, and how many of them for the first time in the span. One
-        who came once that day needs no telling apart within it."""
-        count = day.visits.count
-        ids = compress(day.visitors, chosen(mask, count))
-        before = len(self._known)
+    def _visitors(self, day: Day, mask: int) -> int:
+        """How many visitors there were that day. One who came once needs no telling apart."""
+        ids, picked = day.visitors, chosen(mask, day.visits.count)
+        self.visitors.add(compress(ids, picked), ids[-1])
+        several = day.visits.column("several").having({1}) & mask
+        visitors = (mask ^ several).bit_count()
+        visitors += len(set(compress(ids, chosen(several, day.visits.count))))
+        number = (day.day - self._span.first) // self._span.step
         if self._span.step == 1:
-            self._known.update(ids)
-            several = day.visits.column("several").having({1}) & mask
-            visitors = len(set(compress(day.visitors, chosen(several, count))))
-            visitors += (mask ^ several).bit_count()
-            self.steps[day.day - self._span.first] = visitors
-        else:
-            found = set(ids)
-            visitors = len(found)
-            self._known |= found
-            self._step_on(day.day, found)
-        return visitors, len(self._known) - before
-
-    def _step_on(self, day: int, visitors: set[int]) -> None:
-        number = (day - self._span.first) // self._span.step
+            self.steps[number] = visitors
+            return visitors
         if number != self._step[0]:
-            self._step = (number, visitors)
-        else:
-            self._step[1].update(visitors)
+            self._step = (number, Seen())
+        self._step[1].add(compress(ids, picked), ids[-1])
         self.steps[number] = len(self._step[1])
+        return visitors
 
     def _reached(self, day: Day, mask: int) -> None:
         rows = day.reached
@@ -151,8 +152,9 @@ async def filtered(
 ) -> Filtered:
     """What matches in a span, by these dimensions. Raises `BadRequest` for a page group that the
     site has not."""
-    found = Filtered(span, filters, GroupPages(site, filters), dimensions)
-    async for day in days_of(reader, site, span):
+    days = Days(reader, site)
+    found = Filtered(span, filters, GroupPages(site, filters), dimensions, days.vocabulary)
+    async for day in days.of(span):
         found.take(day)
         await asyncio.sleep(0)  # a day of a large site takes milliseconds: others come between
     return found

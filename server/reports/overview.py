@@ -138,7 +138,7 @@ def _totals(read: Reading) -> Totals:
     stages: Counter[str] = Counter()
     for (stage, _), count in read.stages.items():
         stages[stage] += count
-    visitors = read.traffic.sum("fresh")
+    visitors = read.traffic.visitors
     return Totals(
         visitors=visitors,
         sessions=read.traffic.sum("sessions"),

@@ -121,18 +121,11 @@ async def _more(
 
 def ranked(tally: Tally, by: str, key: Key | None, limit: int) -> list[Part]:
     """The names with the most sessions after `key`, from what was counted."""
-    sent = tally.submissions if by in SUBMITTED else None
-    order = ((-count, name) for name, count in tally.sessions.items())
-    after = (one for one in order if key is None or one > (-int(key[0]), key[1]))
+    order = ((-row[1], str(row[0]), *row[2:]) for row in tally.named())
+    after = (one for one in order if key is None or one[:2] > (-int(key[0]), str(key[1])))
     return [
-        Part(
-            str(name),
-            -count,
-            tally.new[name],
-            tally.leads[name],
-            sent[name] if sent is not None else None,
-        )
-        for count, name in nsmallest(limit, after)
+        Part(name, -count, new, leads, sent if by in SUBMITTED else None)
+        for count, name, new, sent, leads in nsmallest(limit, after)
     ]
 
 

@@ -12,11 +12,9 @@ SUBMITTED = ("channel", "landing")
 
 
 class DayCounts(NamedTuple):
-    """What one day came to; `visitors` are those of the day, `fresh` those of them who had not been
-    there since the span began."""
+    """What one day came to; `visitors` are those of the day."""
 
     visitors: int = 0
-    fresh: int = 0
     sessions: int = 0
     page_views: int = 0
     submissions: int = 0
@@ -26,9 +24,10 @@ NO_DAY = DayCounts()
 
 
 class Traffic(NamedTuple):
-    """What a span came to. `steps` are the visitors of each of its steps, by the step's number;
-    `cookieless` is None where it is not known."""
+    """What a span came to. `visitors` are those of all its days, `steps` those of each of its
+    steps, by the step's number; `cookieless` is None where it is not known."""
 
+    visitors: int
     days: dict[int, DayCounts]
     steps: dict[int, int]
     cookieless: int | None
@@ -70,11 +69,12 @@ async def from_cells(reader: Reader, site: Site, span: Span) -> Traffic:
     days = {
         day: DayCounts(
             found["sessions"].get(day, nothing)[1],
-            found["sessions"].get(day, nothing)[2],
             found["sessions"].get(day, nothing)[0],
             found["page_views"].get(day, nothing)[0],
             found["submissions"].get(day, nothing)[0],
         )
         for day in {day for cells in found.values() for day in cells}
     }
-    return Traffic(days, steps, sum(row[0] for row in found["cookieless_views"].values()))
+    visitors = sum(row[2] for row in found["sessions"].values())
+    cookieless = sum(row[0] for row in found["cookieless_views"].values())
+    return Traffic(visitors, days, steps, cookieless)

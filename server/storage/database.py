@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from server.storage.kept import Kept
+
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -37,7 +39,9 @@ class Outcome(NamedTuple):
 
 
 class Reader(Protocol):
-    """One consistent snapshot of the database, read-only."""
+    """One consistent snapshot of the database, read-only; `kept` is the database's."""
+
+    kept: Kept
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         """All rows of a query. Raises `Overloaded` when the time limit of a read is passed."""
@@ -49,6 +53,7 @@ class Database(Protocol):
 
     engine: str
     version: str
+    kept: Kept
 
     async def open(self) -> None: ...
 

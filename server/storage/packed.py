@@ -9,8 +9,19 @@ from server.storage.database import Query, Reader, Script
 
 #: Which columns a pack has; any other counts as none. Raise it with whatever changes in the columns
 #: of `reports.days`, or in what they say.
-LAYOUT = 2
+LAYOUT = 3
 _ORDER = "UPDATE heads SET decided = decided WHERE site_id = $1"
+
+
+async def packers(reader: Reader, site_id: int, gen: int, first: int, last: int) -> dict[int, int]:
+    """Who packed which days of a span. A packer never draws a number again: two packs of a day that
+    have the same one are the same."""
+    rows = await reader.fetch(
+        "SELECT day, packer FROM packed_days WHERE site_id = $1 AND gen = $2 AND day >= $3"
+        " AND day <= $4 AND length(pack) > 0 AND layout = $5",
+        *(site_id, gen, first, last, LAYOUT),
+    )
+    return {day: packer for day, packer in rows}
 
 
 async def of_days(

@@ -13,6 +13,7 @@ from typing import Any
 
 from server.errors import HandraiseError, Overloaded
 from server.storage.database import Outcome, Row, ScriptMaker
+from server.storage.kept import Kept
 from server.storage.postgres_connection import connect, driver, pool
 from server.storage.postgres_turn import Fault, attempt, end, lost, refused, state, told
 
@@ -30,9 +31,10 @@ SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 class PostgresReader:
     """One snapshot. The server itself cancels a query that is over the time limit."""
 
-    def __init__(self, connection: Any, limit_s: float) -> None:
+    def __init__(self, connection: Any, limit_s: float, kept: Kept) -> None:
         self.connection = connection
         self.limit_s = limit_s
+        self.kept = kept
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         try:
@@ -68,6 +70,7 @@ class PostgresDatabase:
         self._pool: Any = None
         self._writer: Any = None
         self._turn = asyncio.Lock()
+        self.kept = Kept()
 
     async def open(self) -> None:
         asyncpg = driver()
@@ -146,7 +149,7 @@ class PostgresDatabase:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresReader]:
         async with self._reader() as connection:
-            reader = PostgresReader(connection, self.read_limit_s)
+            reader = PostgresReader(connection, self.read_limit_s, self.kept)
             await reader.fetch(SNAPSHOT)
             try:
                 yield reader
@@ -155,7 +158,7 @@ class PostgresDatabase:
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         async with self._reader() as connection:
-            return await PostgresReader(connection, self.read_limit_s).fetch(sql, *args)
+            return await PostgresReader(connection, self.read_limit_s, self.kept).fetch(sql, *args)
 
     async def scrub(self) -> bool:
         """Let the space of deleted rows be used again; what the server's files and its own log of

@@ -19,6 +19,7 @@ import aiosqlite
 
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
+from server.storage.kept import Kept
 from server.storage.sqlite_faults import is_busy, is_fault, numbered, told
 from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
@@ -237,9 +238,10 @@ class SqliteWriter:
 class SqliteReader:
     """One read-only connection with a time limit on every query."""
 
-    def __init__(self, connection: aiosqlite.Connection, limit_s: float) -> None:
+    def __init__(self, connection: aiosqlite.Connection, limit_s: float, kept: Kept) -> None:
         self.connection = connection
         self.limit_s = limit_s
+        self.kept = kept
         self.deadline = float("inf")
 
     async def prepare(self) -> None:
@@ -295,6 +297,7 @@ class SqliteDatabase:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handraise-writer")
         self._writer: SqliteWriter | None = None
         self._turn = asyncio.Lock()
+        self.kept = Kept()
         self._readers: asyncio.Queue[SqliteReader] = asyncio.Queue()
         self._opened: list[SqliteReader] = []
 
@@ -312,7 +315,7 @@ class SqliteDatabase:
             connection = await aiosqlite.connect(
                 f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
             )
-            reader = SqliteReader(connection, self.read_limit_s)
+            reader = SqliteReader(connection, self.read_limit_s, self.kept)
             self._opened.append(reader)
             await reader.prepare()
             self._readers.put_nowait(reader)

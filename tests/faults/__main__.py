@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import click
@@ -90,6 +91,11 @@ class Run:
             self.skipped.append(fault.name)
             click.echo(f"{fault.threat:<5}{fault.name:<46}  SKIPPED: {error}")
             return
+        except Exception as error:  # the others are made all the same
+            self.failed.append(fault.name)
+            traceback.print_exc()
+            click.echo(f"{fault.threat:<5}{fault.name:<46}  BROKE: {error!r}")
+            return
         self._add(fault, found)
         control, caught = self._control(fault, found)
         counts = f"{found.survived}/{found.tried}"
@@ -111,6 +117,11 @@ class Run:
                 self.skipped.append(fault.name)
                 return "", f"SKIPPED, no control here: {error}"
             return "", f"no control here: {error}"
+        except Exception as error:
+            if fault.name not in self.failed:
+                self.failed.append(fault.name)
+            traceback.print_exc()
+            return "", f"BROKE: {error!r}"
         if control.whole and fault.name not in self.failed:
             self.failed.append(fault.name)
         return control.note, "DID NOT FAIL" if control.whole else "fails, as it must"

@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,8 @@ async def life(server: Server, key: str, met: Met) -> bool:
             await asyncio.wait((ended, waiting), return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
         if server.process.returncode is None:
-            os.kill(server.process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended just now
+                os.kill(server.process.pid, signal.SIGTERM)
         await ended
     return killed(server)
 

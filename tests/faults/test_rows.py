@@ -56,6 +56,15 @@ def test_rows_and_controls_are_judged() -> None:
     assert (skipped.failed, skipped.skipped, skipped.tried) == ([], ["a fault"], 0)
 
 
+def test_a_row_that_breaks_failed_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks() -> Outcome:
+        raise ProcessLookupError("it ended just now")
+
+    assert row(breaks, lambda: BAD).failed == ["a fault"]
+    assert row(lambda: GOOD, breaks).failed == ["a fault"]
+    assert capsys.readouterr().out.count("BROKE: ProcessLookupError") == 2
+
+
 class Ends(Server):
     """A server that ends before it serves."""
 

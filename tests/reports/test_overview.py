@@ -150,6 +150,7 @@ class Asked:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.kept = reader.kept
         self.statements: list[tuple[str, tuple[object, ...]]] = []
 
     async def fetch(self, sql: str, *args: object) -> list[tuple[object, ...]]:

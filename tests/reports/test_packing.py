@@ -9,7 +9,7 @@ from server.project.replay import Replay
 from server.project.rollups import DIMENSIONS
 from server.reports.days import encoded, made_of, stored_day
 from server.reports.filters import Filters
-from server.reports.overview import overview
+from server.reports.overview import figures, overview
 from server.reports.packing import Packing, stale
 from server.reports.spans import Span
 from server.storage import packed
@@ -76,6 +76,25 @@ async def test_what_comes_late_voids_its_day(world: World) -> None:
     assert (found.total.visitors, found.total.sessions) == (1, 1)
     assert await packing(world).run(world.site) == 1
     assert await days(world) == [0, 1, 2, 3, 4]
+
+
+async def test_a_day_that_is_kept_open_is_that_of_its_pack(world: World) -> None:
+    """What was read once is not read again; what changes is, before and after it is packed anew."""
+
+    async def sessions() -> int:
+        async with world.database.snapshot() as reader:
+            span = Span(FIRST, FIRST + 5)
+            return (await figures(reader, world.site, span, Filters(device="desktop"))).sessions
+
+    await packing(world).run(world.site)
+    assert await sessions() == await sessions() == 6
+    async with world.database.snapshot() as reader:
+        assert reader.kept.get(("day", 1, world.site.generation, FIRST + 1)) is not None
+        assert reader.kept.get(("day", 1, world.site.generation, FIRST + 5)) is None  # today
+    await late(world)
+    assert await sessions() == 7
+    await packing(world).run(world.site)
+    assert await sessions() == await sessions() == 7
 
 
 async def test_a_day_written_of_meanwhile_is_not_kept(world: World) -> None:
@@ -151,7 +170,7 @@ async def test_a_pack_of_another_layout_is_none(world: World) -> None:
 def test_the_layout_has_a_number() -> None:
     """Other columns under the same number would be read as if they were these."""
     shown = encoded(stored_day([(7, 0, 2, 1, -1, *("x" for _ in DIMENSIONS))], []))
-    assert {packed.LAYOUT: hashlib.sha256(shown).hexdigest()[:16]} == {2: "cc12334d72fe9ae2"}
+    assert {packed.LAYOUT: hashlib.sha256(shown).hexdigest()[:16]} == {3: "cc12334d72fe9ae2"}
 
 
 async def test_only_the_generation_that_is_served_is_packed(world: World) -> None:

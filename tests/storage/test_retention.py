@@ -89,6 +89,7 @@ class Plans:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.kept = database.kept
         self.found: list[str] = []
 
     async def fetch(self, sql: str, *args: object) -> list[tuple[object, ...]]:

@@ -1,0 +1,16 @@
+"""Visitors are told apart by their numbers as a set would tell them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.reports.seen import Seen
+
+
+@given(st.lists(st.lists(st.integers(1, 500), max_size=50).map(sorted), max_size=8))
+def test_seen_is_a_set(days: list[list[int]]) -> None:
+    seen, known = Seen(), set[int]()
+    for day in days:
+        if day:
+            seen.add(day, day[-1])
+        known.update(day)
+        assert len(seen) == len(known)
