@@ -93,13 +93,13 @@ class Column:
         self._numbers = words.numbers_of(stored.words)
         self._bits = [int.from_bytes(bits) for bits in stored.bits]
         rows = unpack(f"<{len(stored.numbers) // 4}I", stored.numbers)
-        self._rows = array("I", map(self._numbers.__getitem__, rows))  # the number of each row's
+        self._rows = small([*map(self._numbers.__getitem__, rows)], len(words))  # of each row's
 
     @property
     def bytes(self) -> int:
         """About how much memory it takes."""
-        each = self._count // 8 + OBJECT_BYTES
-        return 4 * (len(self._numbers) + len(self._rows)) + each * len(self._bits) + OBJECT_BYTES
+        numbers = sum(len(part) * part.itemsize for part in (self._numbers, self._rows))
+        return numbers + (self._count // 8 + OBJECT_BYTES) * len(self._bits) + OBJECT_BYTES
 
     def having(self, words: Container[Word]) -> int:
         """The rows whose word is one of these."""
@@ -138,12 +138,10 @@ class Column:
 
 
 class Rows:
-    """Some rows. A column is opened when it is first asked for."""
+    """Some rows, and those of their columns that were opened."""
 
-    def __init__(self, stored: StoredRows, vocabulary: Vocabulary) -> None:
-        self.count = stored.count
-        self._vocabulary = vocabulary
-        self._closed = stored.columns
+    def __init__(self, count: int) -> None:
+        self.count = count
         self._open: dict[str, Column] = {}
 
     @property
@@ -151,20 +149,28 @@ class Rows:
         """Every row."""
         return (1 << self.count) - 1
 
-    def column(self, name: str) -> Column:
-        found = self._open.get(name)
-        if found is None:
-            words = self._vocabulary.get(name)
-            stored = _decoder.decode(self._closed[name])
-            found = Column(stored, self.count, Words() if words is None else words)
-            self._open[name] = found
-        return found
+    @property
+    def bytes(self) -> int:
+        """About how much memory they take."""
+        return sum(column.bytes for column in self._open.values()) + OBJECT_BYTES
 
-    def open(self) -> int:
-        """Open every column, and let go what they were made of; about how many bytes they take."""
-        columns = [self.column(name) for name in self._closed]
-        self._closed = {}
-        return sum(column.bytes for column in columns)
+    def open(self, stored: StoredRows, names: Iterable[str], vocabulary: Vocabulary) -> None:
+        """Open these of the columns, as far as there are such."""
+        for name in names:
+            if name in stored.columns and name not in self._open:
+                words = vocabulary.get(name)
+                closed = _decoder.decode(stored.columns[name])
+                self._open[name] = Column(closed, self.count, Words() if words is None else words)
+
+    def column(self, name: str) -> Column:
+        """One that was opened."""
+        return self._open[name]
+
+
+def small(numbers: Sequence[int], most: int) -> "array[int]":
+    """Numbers from 0 to `most`, in as little memory as they need."""
+    code = next((code for code in "BHI" if most < 256 ** array(code).itemsize), "Q")
+    return array(code, numbers)
 
 
 def stored_rows(columns: Mapping[str, Sequence[Any]]) -> StoredRows:

@@ -4,19 +4,18 @@ A day that is over is stored so (`reports.packing`); any other is made from the 
 asked for. Both are the same.
 """
 
-import sys
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
-from struct import pack
+from struct import pack, unpack
 from typing import NamedTuple
 
 import msgspec
 
 from server.model import STAGE_RANK, Site
 from server.project.rollups import DIMENSIONS
-from server.reports.columns import Rows, StoredRows, Vocabulary, Words, stored_rows
+from server.reports.columns import Rows, StoredRows, Vocabulary, Words, small, stored_rows
 from server.reports.reaches import Reach, reaches
 from server.reports.spans import Span
 from server.storage import packed
@@ -28,6 +27,8 @@ _VISITS = f"visitor_id, alone, page_views, leads, prev_day, {', '.join(DIMENSION
 #: More words than this are forgotten, and all that was kept with them: paths may be made up.
 MOST_WORDS = 100_000
 _WORD_BYTES = 200
+#: The columns that are no dimension.
+COUNTS = ("page_views", "leads", "new", "several", "stage", "after")
 #: How long it took, where the first session is no visit.
 NO_TIME = -1
 
@@ -54,18 +55,23 @@ class Day(NamedTuple):
 
     day: int
     visits: Rows
-    visitors: Sequence[int]
+    visitors: "array[int]"
     apart: Rows
     reached: Rows
 
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes."""
+        ids = len(self.visitors) * self.visitors.itemsize
+        return ids + self.visits.bytes + self.apart.bytes + self.reached.bytes
 
-def opened(day: int, stored: StoredDay, vocabulary: Vocabulary) -> Day:
-    visitors = array("q", stored.visitors)
-    if sys.byteorder == "big":
-        visitors.byteswap()
+
+def opened(day: int, stored: StoredDay) -> Day:
+    """A day of which no column is open."""
+    ids = unpack(f"<{len(stored.visitors) // 8}q", stored.visitors)
     parts = (stored.visits, stored.apart, stored.reached)
-    visits, apart, reached = (Rows(part, vocabulary) for part in parts)
-    return Day(day, visits, visitors, apart, reached)
+    visits, apart, reached = (Rows(part.count) for part in parts)
+    return Day(day, visits, small(ids, ids[-1] if ids else 0), apart, reached)
 
 
 def stored_day(sessions: Sequence[Row], reached: Sequence[Reach]) -> StoredDay:
@@ -106,16 +112,17 @@ def encoded(stored: StoredDay) -> bytes:
 
 
 class Days:
-    """The days of a site in a snapshot; those that are packed are kept open for the next time.
-    `vocabulary` numbers the words of all their dimensions."""
+    """The days of a site in a snapshot, with these dimensions. `vocabulary` numbers their words.
 
-    def __init__(self, reader: Reader, site: Site) -> None:
+    Of the days that are packed, what was opened is kept for the next time."""
+
+    def __init__(self, reader: Reader, site: Site, dimensions: Iterable[str]) -> None:
         self.reader = reader
         self.site = site
+        self.columns = frozenset((*COUNTS, *dimensions))
         self._scope = (site.site_id, site.generation)
-        self._kept = reader.kept
         self._packers: dict[int, int] = {}
-        known: Vocabulary | None = self._kept.get(("words", *self._scope))
+        known: Vocabulary | None = reader.kept.get(("words", *self._scope))
         if known is None or sum(map(len, known.values())) > MOST_WORDS:
             known = {name: Words() for name in DIMENSIONS}
         self.vocabulary = known
@@ -129,37 +136,53 @@ class Days:
             for day in await self._part(part):
                 yield day
         size = sum(map(len, self.vocabulary.values())) * _WORD_BYTES
-        self._kept.put(("words", *self._scope), self.vocabulary, size)
+        self.reader.kept.put(("words", *self._scope), self.vocabulary, size)
 
     async def _part(self, span: Span) -> list[Day]:
         days = range(span.first, span.last + 1)
-        found = {day: open_ for day in days if (open_ := self._known(day)) is not None}
-        lacking = [day for day in days if day in self._packers and day not in found]
-        if lacking:
+        kept = {day: self._kept(day) for day in days if day in self._packers}
+        found = {day: one.day for day, one in kept.items() if one and one.columns >= self.columns}
+        if lacking := sorted(kept.keys() - found.keys()):
             known = Span(lacking[0], lacking[-1])
             packs = await packed.of_days(self.reader, *self._scope, *known)
-            found |= {day: self._keep(day, packs[day]) for day in lacking}
-        for known_, run in groupby(days, self._packers.__contains__):
+            for day in lacking:
+                found[day] = self._keep(_decoder.decode(packs[day]), kept[day], day)
+        for is_packed, run in groupby(days, self._packers.__contains__):
             some = list(run)
-            if not known_:
+            if not is_packed:
                 made = await made_of(self.reader, self.site, Span(some[0], some[-1]))
-                found |= {day: opened(day, made[day], self.vocabulary) for day in made}
+                found |= {day: self._open(made[day], opened(day, made[day])) for day in made}
         return [found[day] for day in sorted(found)]
 
-    def _known(self, day: int) -> Day | None:
+    def _kept(self, day: int) -> "_KeptDay | None":
         """A day that is kept, if it is of the pack of now and its words have these numbers."""
-        packer, vocabulary, found = self._kept.get(("day", *self._scope, day)) or (0, None, None)
-        same = packer == self._packers.get(day) and vocabulary is self.vocabulary
-        return found if same else None
+        found: _KeptDay | None = self.reader.kept.get(("day", *self._scope, day))
+        if found is None or found.packer != self._packers[day]:
+            return None
+        return found if found.vocabulary is self.vocabulary else None
 
-    def _keep(self, day: int, pack: bytes) -> Day:
-        """Open a day whole: what it was made of would take more memory than what it is."""
-        found = opened(day, _decoder.decode(pack), self.vocabulary)
-        rows = (found.visits, found.apart, found.reached)
-        size = 8 * len(found.visitors) + sum(part.open() for part in rows)
-        value = (self._packers[day], self.vocabulary, found)
-        self._kept.put(("day", *self._scope, day), value, size)
-        return found
+    def _keep(self, stored: StoredDay, before: "_KeptDay | None", number: int) -> Day:
+        """What was open before, and now these columns too."""
+        day = self._open(stored, before.day if before else opened(number, stored))
+        columns = self.columns | (before.columns if before else frozenset())
+        value = _KeptDay(self._packers[number], self.vocabulary, columns, day)
+        self.reader.kept.put(("day", *self._scope, number), value, day.bytes)
+        return day
+
+    def _open(self, stored: StoredDay, day: Day) -> Day:
+        parts = ((day.visits, stored.visits), (day.apart, stored.apart))
+        for rows, closed in (*parts, (day.reached, stored.reached)):
+            rows.open(closed, self.columns, self.vocabulary)
+        return day
+
+
+class _KeptDay(NamedTuple):
+    """A day that was packed by `packer`, and which of its columns are open."""
+
+    packer: int
+    vocabulary: Vocabulary
+    columns: frozenset[str]
+    day: Day
 
 
 async def made_of(reader: Reader, site: Site, span: Span) -> dict[int, StoredDay]:

@@ -152,7 +152,7 @@ async def filtered(
 ) -> Filtered:
     """What matches in a span, by these dimensions. Raises `BadRequest` for a page group that the
     site has not."""
-    days = Days(reader, site)
+    days = Days(reader, site, {*dimensions, *filters.dimensions()})
     found = Filtered(span, filters, GroupPages(site, filters), dimensions, days.vocabulary)
     async for day in days.of(span):
         found.take(day)

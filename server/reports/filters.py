@@ -40,6 +40,10 @@ class Filters(NamedTuple):
         """What is set, by name."""
         return {name: value for name, value in self._asdict().items() if value}
 
+    def dimensions(self) -> set[str]:
+        """The dimensions it asks about: a page group is one of landing pages."""
+        return {"landing" if name == "group" else name for name in self.asked()}
+
 
 NO_FILTERS = Filters()
 

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
-#: Of all sites together: filtered figures of half a year of ten million events take 14 MB.
-KEPT_BYTES = 16_000_000
+#: Of all sites together: filtered figures of half a year of ten million events take 20 MB.
+KEPT_BYTES = 24_000_000
 
 
 class Kept:

@@ -25,6 +25,8 @@ DISK_MB = 96
 #: What is left below the floor holds the log of writes at its longest, 16 MB, and a sign-in: the
 #: disk fills within a moment, and until the server looks again events go into the log.
 FLOOR_MB, BELOW_MB = 36, 24
+#: Left to a server without a floor: its events take that, and nothing is left for a sign-in.
+NO_FLOOR_MB = 4
 CHUNK = 1 << 20
 
 
@@ -107,7 +109,7 @@ FAULTS = (
         "disk below its floor; signing in goes on",
         5,
         lambda folder, times: outcome(folder, times, FLOOR_MB, BELOW_MB),
-        lambda folder: outcome(folder, 1, 0, BELOW_MB),  # no floor
+        lambda folder: outcome(folder, 3, 0, NO_FLOOR_MB),
     ),
     Fault(
         "R4",
