@@ -4,6 +4,7 @@ A day that is over is stored so (`reports.packing`); any other is made from the 
 asked for. Both are the same.
 """
 
+import asyncio
 from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -147,6 +148,7 @@ class Days:
             packs = await packed.of_days(self.reader, *self._scope, *known)
             for day in lacking:
                 found[day] = self._keep(_decoder.decode(packs[day]), kept[day], day)
+                await asyncio.sleep(0)  # each takes a millisecond or two of a large site
         for is_packed, run in groupby(days, self._packers.__contains__):
             some = list(run)
             if not is_packed:

@@ -30,7 +30,8 @@ from server.reports.timeline_items import PERSON, Subject
 from server.reports.today import today_lists
 from server.storage import sites
 from server.storage.database import Reader
-from server.storage.sqlite import SqliteDatabase
+from server.storage.kept import Kept
+from server.storage.sqlite import SqliteDatabase, SqliteReader
 from tests.bench.load import quantile
 from tests.bench.place import NAME, now_ms
 from tests.bench.table import Row, number, say, spread
@@ -130,6 +131,9 @@ async def _figures(reads: Reads, site: Site) -> None:
     mixed = [of(months, filters) for filters in MIX]
     await reads.measure("overview, 90 days, filtered", FILTERED, mixed, f"{len(MIX)} filters")
     await reads.measure("  the one that leaves most", None, [of(months, MIX[0])])
+    await reads.measure(
+        "  with nothing kept of reads before", None, [_first(read) for read in mixed]
+    )
 
     def named(by: str, filters: Filters) -> Read:
         return lambda reader: parts(reader, site, months, filters, by, Paging())
@@ -144,6 +148,15 @@ async def _figures(reads: Reads, site: Site) -> None:
     await reads.measure("lists of today, 28 days", EVERYBODY, [lists(NO_FILTERS)])
     filtered = [lists(filters) for filters in MIX]
     await reads.measure("lists of today, filtered", FILTERED, filtered)
+
+
+def _first(read: Read) -> Read:
+    """The read as it is after a start."""
+
+    async def first(reader: Any) -> Any:
+        return await read(SqliteReader(reader.connection, reader.limit_s, Kept()))
+
+    return first
 
 
 async def _lists(reads: Reads, site: Site) -> None:
