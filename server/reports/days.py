@@ -131,7 +131,8 @@ class Days:
     async def of(self, span: Span) -> AsyncIterator[Day]:
         """The days of a span on which there was anything, in order."""
         span = Span(max(span.first, 0), span.last)
-        self._packers = await packed.packers(self.reader, *self._scope, *span)
+        days = (span.first, span.last)
+        self._packers = await packed.packers(self.reader, *self._scope, *days)
         for first in range(span.first, span.last + 1, SLICE_DAYS):
             part = Span(first, min(first + SLICE_DAYS - 1, span.last))
             for day in await self._part(part):
@@ -144,8 +145,7 @@ class Days:
         kept = {day: self._kept(day) for day in days if day in self._packers}
         found = {day: one.day for day, one in kept.items() if one and one.columns >= self.columns}
         if lacking := sorted(kept.keys() - found.keys()):
-            known = Span(lacking[0], lacking[-1])
-            packs = await packed.of_days(self.reader, *self._scope, *known)
+            packs = await packed.of_days(self.reader, *self._scope, lacking[0], lacking[-1])
             for day in lacking:
                 found[day] = self._keep(_decoder.decode(packs[day]), kept[day], day)
                 await asyncio.sleep(0)  # each takes a millisecond or two of a large site
@@ -195,7 +195,8 @@ async def made_of(reader: Reader, site: Site, span: Span) -> dict[int, StoredDay
         " AND day >= $3 AND day <= $4 ORDER BY day, visitor_id, session_id",
         site.site_id,
         site.generation,
-        *span,
+        span.first,
+        span.last,
     )
     sessions: dict[int, list[Row]] = {}
     for row in rows:

@@ -109,7 +109,7 @@ class Filtered:
         several = day.visits.column("several").having({1}) & mask
         visitors = (mask ^ several).bit_count()
         visitors += len(set(compress(ids, chosen(several, day.visits.count))))
-        number = (day.day - self._span.first) // self._span.step
+        number = self._span.number(day.day)
         if self._span.step == 1:
             self.steps[number] = visitors
             return visitors

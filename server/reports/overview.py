@@ -56,7 +56,9 @@ async def overview(
     compare: Compare = "before",
     filters: Filters = NO_FILTERS,
 ) -> Overview:
-    """Everything about a span. Raises `BadRequest` for a page group the site has not."""
+    """Everything about a span, by day or by the site's weeks. Raises `BadRequest` for a page group
+    the site has not."""
+    span = span.in_weeks(site.settings.week_start)
     now = await _read(reader, site, span, filters, named=True)
     other = compared(span, compare)
     then = await _read(reader, site, other, filters, named=False) if other is not None else None
@@ -176,8 +178,7 @@ class _Step(NamedTuple):
 
 
 def _steps(read: Reading) -> Iterator[_Step]:
-    for number, first in enumerate(range(read.span.first, read.span.last + 1, read.span.step)):
-        days = range(first, min(first + read.span.step, read.span.last + 1))
+    for number, days in enumerate(read.span.steps()):
         counts = [read.traffic.days.get(day, NO_DAY) for day in days]
         sums = {
             name: sum(read.stages[stage, day] for day in days) for stage, name in COUNTED.items()
@@ -185,7 +186,7 @@ def _steps(read: Reading) -> Iterator[_Step]:
         for name in ("sessions", "page_views", "submissions"):
             sums[name] = sum(getattr(count, name) for count in counts)
         took = time_to_lead(read.waits, days)
-        yield _Step(iso_day(first), read.traffic.steps.get(number, 0), sums, took)
+        yield _Step(iso_day(days[0]), read.traffic.steps.get(number, 0), sums, took)
 
 
 def _trend(read: Reading) -> Trend:

@@ -72,11 +72,13 @@ class Kpi(Shape, frozen=True, kw_only=True):
 
 
 class Trend(Shape, frozen=True, kw_only=True):
-    """A series for each figure, each as long as `dates`. A week is seven days from the first day
-    of the span on, the last one may be shorter. Visitors are those of the step alone."""
+    """A series for each figure, each as long as `dates`. A week begins on the day that the site's
+    setting `week_start` says, Monday if it says nothing; of the first and the last one only the
+    days in the span are counted. The span before is cut into steps of as many days, to compare one
+    with one. Visitors are those of the step alone."""
 
     step: Literal["day", "week"]
-    dates: Annotated[list[Day], Meta(description="The first day of each step.")]
+    dates: Annotated[list[Day], Meta(description="The first day of each step that is in the span.")]
     visitors: list[int]
     sessions: list[int]
     page_views: list[int]

@@ -49,8 +49,8 @@ async def from_cells(reader: Reader, site: Site, span: Span) -> Traffic:
         "SELECT name, day, sum(value),"
         " sum(CASE WHEN name = 'sessions' AND CAST(key AS BIGINT) < day THEN value ELSE 0 END),"
         " sum(CASE WHEN name = 'sessions' AND CAST(key AS BIGINT) < $3 THEN value ELSE 0 END),"
-        " sum(CASE WHEN name = 'sessions' AND CAST(key AS BIGINT) < $3 + (day - $3) / $5 * $5"
-        " THEN value ELSE 0 END) FROM rollups"
+        " sum(CASE WHEN name = 'sessions' AND (CAST(key AS BIGINT) < $3"
+        " OR CAST(key AS BIGINT) < $6 + (day - $6) / $5 * $5) THEN value ELSE 0 END) FROM rollups"
         " WHERE site_id = $1 AND gen = $2 AND name IN"
         " ('sessions', 'page_views', 'cookieless_views', 'submissions')"
         " AND day >= $3 AND day <= $4 GROUP BY name, day",
@@ -59,12 +59,13 @@ async def from_cells(reader: Reader, site: Site, span: Span) -> Traffic:
         max(span.first, 0),
         span.last,
         span.step,
+        span.origin,
     )
     found: dict[str, dict[int, Row]] = {name: {} for name in _NAMES}
     steps: Counter[int] = Counter()
     for name, day, *counts in rows:
         found[name][day] = tuple(int(count) for count in counts)
-        steps[(day - span.first) // span.step] += int(counts[3])
+        steps[span.number(day)] += int(counts[3])
     nothing = (0, 0, 0, 0)
     days = {
         day: DayCounts(

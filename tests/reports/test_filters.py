@@ -103,6 +103,7 @@ async def seen(
 
 def spans(rng: random.Random, count: int) -> list[Span]:
     found = [Span(FIRST - 3, FIRST + DAYS), Span(FIRST - 100, FIRST + DAYS)]
+    found += [Span(FIRST + 8, FIRST + 150), Span(FIRST + 11, FIRST + 150)]  # not both a Monday
     for _ in range(count):
         first = rng.randrange(DAYS)
         found.append(Span(FIRST + first, FIRST + rng.randrange(first, DAYS)))

@@ -1,12 +1,16 @@
 """The figures: exact visitors for any span, and the cells they are read from."""
 
 import random
+from datetime import date
+from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 from server.reports.filters import Filters
 from server.reports.overview import Span, overview, today
 from server.reports.overview_shapes import Overview
+from server.reports.shapes import EPOCH_DAY, iso_day
 from server.reports.today import today_lists
 from server.storage.database import Reader
 from tests.acme import Known
@@ -81,6 +85,33 @@ async def test_visitors_of_any_span_are_exact(world: World) -> None:
         assert found.total.visitors == len(exact), (first, last)
 
 
+async def test_visitors_of_any_week_are_exact(world: World) -> None:
+    """Weeks begin on the day of the site; of the first only the days asked for count."""
+    rng = random.Random(8)
+    for day in range(21):
+        world.now = NOON + day * DAY
+        for number in rng.sample(range(1, 9), rng.randint(1, 5)):
+            world.now += HOUR
+            await world.browser(number).view("/")
+    await world.project()
+    rows = await world.rows("sessions", "day, visitor_id")
+    for week_start in (1, 7):
+        settings = structs.replace(world.site.settings, week_start=week_start)
+        world.site = structs.replace(world.site, settings=settings)
+        for first in range(FIRST, FIRST + 7):
+            found = await figures(world, first, FIRST + 130)
+            assert (found.first, found.trend.dates[0]) == (iso_day(first), iso_day(first))
+            days = [date.fromisoformat(text) for text in found.trend.dates]
+            assert {day.isoweekday() for day in days[1:]} == {week_start}
+            starts = [(day - EPOCH_DAY).days for day in days]
+            exact = [
+                len({visitor for day, visitor in rows if since <= day < until})
+                for since, until in pairwise((*starts, FIRST + 131))
+            ]
+            assert found.trend.visitors == exact, (week_start, first)
+            assert sum(found.trend.sessions) == found.total.sessions
+
+
 async def test_the_span_before_is_as_long(world: World, known: Known) -> None:
     """The previous figures are those of the days right before."""
     found = await figures(world, FIRST + 3, FIRST + 5)
@@ -102,7 +133,7 @@ def test_today_is_a_day_of_the_zone() -> None:
 
 
 async def test_longer_than_four_months_is_told_by_week(world: World, known: Known) -> None:
-    """Steps of seven days from the first day on; a visitor of two days of a week counts once."""
+    """Steps of a week of the site; a visitor of two days of a week counts once."""
     found = await figures(world, FIRST - 120, FIRST + 14)
     assert (found.trend.step, len(found.trend.dates)) == ("week", 20)
     week = [day for day in found.days if found.trend.dates[17] <= day.date < found.trend.dates[18]]

@@ -89,3 +89,28 @@ def test_spans_by_week_begin_with_a_week(week_start: int, days: int) -> None:
 
 def test_spans_by_day_begin_where_they_did() -> None:
     assert Span(20_000, 20_119).from_week(1) == Span(20_000, 20_119)
+    assert Span(20_000, 20_119).in_weeks(1) == Span(20_000, 20_119)
+
+
+@pytest.mark.parametrize("week_start", range(1, 8))
+@pytest.mark.parametrize("days", [121, 126, 366])
+def test_steps_by_week_begin_with_a_week(week_start: int, days: int) -> None:
+    """Every day of the span is in one step, no other is, and only the ends are cut short."""
+    for first in range(20_000, 20_007):
+        asked = Span(first, first + days - 1).in_weeks(week_start)
+        assert (asked.first, asked.length) == (first, days)
+        steps = list(asked.steps())
+        assert [day for step in steps for day in step] == list(range(first, first + days))
+        assert all(asked.number(day) == n for n, step in enumerate(steps) for day in step)
+        assert {len(step) for step in steps[1:-1]} == {7}
+        begins = {EPOCH_DAY.fromordinal(EPOCH_DAY.toordinal() + s[0]) for s in steps[1:]}
+        assert {day.isoweekday() for day in begins} == {week_start}
+
+
+@pytest.mark.parametrize("compare", ["before", "year"])
+def test_what_is_compared_has_steps_as_long(compare: str) -> None:
+    asked = Span(20_005, 20_205).in_weeks(1)
+    other = compared(asked, compare)
+    assert other is not None
+    assert [len(step) for step in other.steps()] == [len(step) for step in asked.steps()]
+    assert len(next(other.steps())) < 7

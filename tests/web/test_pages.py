@@ -152,3 +152,20 @@ async def test_weeks_begin_on_the_day_of_the_site(office: Office) -> None:
             assert len(weeks) >= 53
             assert set(weeks) == {day}
             assert page.count(", so far</th>") == 1
+
+
+async def test_weeks_of_any_days_are_weeks_of_the_site(office: Office) -> None:
+    """Days that begin on a Wednesday and end on a Tuesday stay as they are; what is left of their
+    first and last week says so, on the page and by the API."""
+    days = "from=2026-01-07&to=2026-06-30"
+    async with await office.browser("owner") as client, office.client(office.token) as api:
+        page = (await client.get(f"/?site=1&{days}")).text
+        weeks = re.findall(r'<th scope="row">(Week from [^<]*)</th>', page)
+        assert weeks[0] == "Week from Wed, 7 Jan 2026 (5 days of it)"
+        assert weeks[1] == "Week from Mon, 12 Jan 2026"
+        assert weeks[-1] == "Week from Mon, 29 Jun 2026 (2 days of it)"
+        found = (await api.get(f"/api/v1/sites/1/overview?{days}")).json()
+        assert (found["from"], found["to"]) == ("2026-01-07", "2026-06-30")
+        assert found["trend"]["dates"][:2] == ["2026-01-07", "2026-01-12"]
+        assert found["trend"]["dates"][-1] == "2026-06-29"
+        assert len(found["trend_before"]["dates"]) == len(weeks)

@@ -1,7 +1,7 @@
 """The page of the morning: who raised a hand, why, and what to look at."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal
 
 from msgspec import UNSET, structs
@@ -109,8 +109,8 @@ def same(view: View, seen: Overview, query: PageOfToday) -> Callable[..., str]:
 
 
 def chart(seen: Overview, show: str, today: int) -> dict[str, Any]:
-    """What the chart draws and its table lists: one figure, by day or week, beside the past. The
-    last one is marked where it is not over."""
+    """What the chart draws and its table lists: one figure, by day or week, beside the past. A week
+    is marked where only some of its days count, and the last one where it is not over."""
     name, word, kind = next(card for card in CARDS if card[0] == show)
     series = [{"name": word, "values": _values(seen.trend, name, kind)}]
     if seen.trend_before is not None:
@@ -118,15 +118,27 @@ def chart(seen: Overview, show: str, today: int) -> dict[str, Any]:
         before = "A year before" if seen.compared and seen.compared.to_what == "year" else "Before"
         series.append({"name": before, "values": past, "dashed": True})  # type: ignore[dict-item]
     days = [date.fromisoformat(text) for text in seen.trend.dates]
-    week = "Week from " if seen.trend.step == "week" else ""
-    so_far = ", so far" if seen.last >= _date(today).isoformat() else ""
+    end = date.fromisoformat(seen.last)
+    week = seen.trend.step == "week"
+    titles = [f"{'Week from ' if week else ''}{day:%a, %-d %b %Y}" for day in days]
+    if week:
+        after = (*days[1:], end + timedelta(days=1))
+        lengths = [(then - day).days for day, then in zip(days, after, strict=True)]
+        titles = [_partly(title, some) for title, some in zip(titles, lengths, strict=True)]
+    if end >= _date(today):
+        titles[-1] = f"{titles[-1].partition(' (')[0]}, so far"
     return {
         "x": "Week" if week else "Day",
         "unit": {"count": "", "rate": "%", "time": "hours"}[kind],
         "labels": [f"{day:%-d %b}" for day in days],
-        "titles": [f"{week}{day:%a, %-d %b %Y}{so_far if day == days[-1] else ''}" for day in days],
+        "titles": titles,
         "series": series,
     }
+
+
+def _partly(title: str, days: int) -> str:
+    """A week of which only some days were asked for says how many."""
+    return title if days == 7 else f"{title} ({days} day{'s' if days > 1 else ''} of it)"
 
 
 def _values(trend: Trend, name: str, kind: str) -> list[float | None]:
