@@ -18,8 +18,9 @@ from server.storage.database import Database
 from server.storage.writer import Writer
 
 #: Computing rests so long where the writer is pressed, and up to `REST_MOST_S` while it stays so:
-#: what cannot wait is answered first, and is projected when there is time again.
-REST_S, REST_MOST_S = 0.005, 0.3
+#: what cannot wait is answered first, and is projected when there is time again. Not longer: a
+#: snapshot is open meanwhile, which the log of writes has to be kept for.
+REST_S, REST_MOST_S = 0.005, 0.08
 #: What comes within this time is projected together: a result costs the same for one as for ten.
 GATHER_S = 0.01
 TICK_S = 1.0
