@@ -133,9 +133,10 @@ def save_command(
 
 
 def _told(found: dict[str, Any]) -> str:
-    name = tables.printable(found["name"], 80)
+    name, total = tables.printable(found["name"], 80), _total(found)
     return (
-        f"{found['id']}  {name}  {_total(found)} people\n{tables.printable(found['sentence'], 500)}"
+        f"{found['id']}  {name}  {total} {'person' if total == '1' else 'people'}\n"
+        f"{tables.printable(found['sentence'], 500)}"
     )
 
 
