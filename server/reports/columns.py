@@ -93,7 +93,8 @@ class Column:
         self._numbers = words.numbers_of(stored.words)
         self._bits = [int.from_bytes(bits) for bits in stored.bits]
         rows = unpack(f"<{len(stored.numbers) // 4}I", stored.numbers)
-        self._rows = small([*map(self._numbers.__getitem__, rows)], len(words))  # of each row's
+        #: The number of each row's word; empty where the words have bits.
+        self._rows = small([*map(self._numbers.__getitem__, rows)], len(words))
 
     @property
     def bytes(self) -> int:
