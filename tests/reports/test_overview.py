@@ -12,7 +12,7 @@ from server.reports.overview import Span, overview, today
 from server.reports.overview_shapes import Overview
 from server.reports.shapes import EPOCH_DAY, iso_day
 from server.reports.today import today_lists
-from server.storage.database import Reader
+from server.storage.database import Reader, Row
 from tests.acme import Known
 from tests.tracking import DAY, HOUR, NOON, World
 
@@ -68,16 +68,21 @@ async def test_an_empty_site_has_zeros(world: World) -> None:
     assert (found.sources, found.channels, found.landings) == ([], [], [])
 
 
-async def test_visitors_of_any_span_are_exact(world: World) -> None:
-    """Random visits over five weeks: every span counts each visitor once, as a recount does."""
-    rng = random.Random(7)
-    for day in range(35):
+async def wandering(world: World, rng: random.Random, days: int) -> list[Row]:
+    """Up to five of eight visitors come each day; the visits' days and visitors."""
+    for day in range(days):
         world.now = NOON + day * DAY
         for number in rng.sample(range(1, 9), rng.randint(0, 5)):
             world.now += HOUR
             await world.browser(number).view("/")
     await world.project()
-    rows = await world.rows("sessions", "day, visitor_id")
+    return await world.rows("sessions", "day, visitor_id")
+
+
+async def test_visitors_of_any_span_are_exact(world: World) -> None:
+    """Random visits over five weeks: every span counts each visitor once, as a recount does."""
+    rng = random.Random(7)
+    rows = await wandering(world, rng, 35)
     spans = [(a, b) for a in range(35) for b in range(a, 35)]
     for first, last in rng.sample(spans, 40):
         found = await figures(world, FIRST + first, FIRST + last)
@@ -87,14 +92,7 @@ async def test_visitors_of_any_span_are_exact(world: World) -> None:
 
 async def test_visitors_of_any_week_are_exact(world: World) -> None:
     """Weeks begin on the day of the site; of the first only the days asked for count."""
-    rng = random.Random(8)
-    for day in range(21):
-        world.now = NOON + day * DAY
-        for number in rng.sample(range(1, 9), rng.randint(1, 5)):
-            world.now += HOUR
-            await world.browser(number).view("/")
-    await world.project()
-    rows = await world.rows("sessions", "day, visitor_id")
+    rows = await wandering(world, random.Random(8), 21)
     for week_start in (1, 7):
         settings = structs.replace(world.site.settings, week_start=week_start)
         world.site = structs.replace(world.site, settings=settings)
