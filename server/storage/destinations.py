@@ -130,6 +130,18 @@ async def get(reader: Reader, site_id: int, destination_id: int) -> Destination:
     return _destination(rows[0])
 
 
+async def is_at(reader: Reader, site_id: int, destination_id: int, revision: int) -> bool:
+    """Whether it is as it was at a revision: neither changed since, nor disabled, nor removed."""
+    rows = await reader.fetch(
+        "SELECT 1 FROM destinations WHERE site_id = $1 AND destination_id = $2 AND revision = $3"
+        " AND disabled_at IS NULL AND deleted_at IS NULL",
+        site_id,
+        destination_id,
+        revision,
+    )
+    return bool(rows)
+
+
 def read(site_id: int, destination_id: int) -> Script[Destination]:
     """The same inside a turn: nobody changes it before the turn ends. Raises `NotFound`."""
     rows = yield Query(

@@ -198,12 +198,17 @@ class Courier:
 
     async def _read(self, seq: int) -> Telling:
         """What is to be told of an entry. What cannot be read must not stop what comes after it:
-        it is tried again like anything that fails."""
+        it is tried again like anything that fails. Raises `Elsewhere` for a destination that was
+        disabled or changed: nothing is sent to it after that was answered."""
         try:
             async with self.database.snapshot() as reader:
+                if not await destinations.is_at(
+                    reader, *self.destination.scope, self.destination.revision
+                ):
+                    raise Elsewhere
                 site = await self._site(reader)
                 return await telling(reader, site, self.destination, seq, self.sources)
-        except (Overloaded, Conflict):
+        except (Overloaded, Conflict, Elsewhere):
             raise
         except Exception as error:  # its text may be personal
             log.error(
