@@ -64,6 +64,20 @@ def conflicts(items: Sequence[dict[str, Any]]) -> str:
     return table(heads, rows, "nothing to decide", most=100)
 
 
+def merges(items: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            one["id"],
+            _when(one["at"]),
+            one["author"],
+            f"{one['name']} ({one['person']})",
+            " and ".join(side["known_as"] for side in one["persons"]),
+        ]
+        for one in items
+    ]
+    return table(["id", "at (UTC)", "author", "who", "made of"], rows, "nobody was merged")
+
+
 def conflict(found: dict[str, Any]) -> str:
     if "id" not in found:
         return _LATER

@@ -267,6 +267,14 @@ def conflicts(
         show(found, as_json, decided.conflicts(found["items"]))
 
 
+@command()
+@click.option("--limit", type=int, default=50)
+def merges(settings: Settings, /, site: str | None, limit: int, as_json: bool) -> None:
+    """Who was made one person; `split` takes it back."""
+    found = run(ask(settings, site, "GET", "/merges", params={"limit": limit}))
+    show(found, as_json, decided.merges(found["items"]))
+
+
 def _conflict_command(action: str, help_text: str) -> click.Command:
     @click.command(action, help=help_text)
     @click.argument("conflict_id", metavar="ID")
@@ -290,5 +298,5 @@ for _action, _help in (
 
 COMMANDS = (
     *(merge, split, vouch, stage, tag, note, trait),
-    *(owner, do_not_contact, classify, conflicts),
+    *(owner, do_not_contact, classify, conflicts, merges),
 )

@@ -86,6 +86,31 @@ class ConflictRow(Shape, frozen=True, kw_only=True):
     ]
 
 
+class MergedFrom(Shape, frozen=True, kw_only=True):
+    """One of the two that a merge named."""
+
+    id: PersonId
+    known_as: Annotated[str, Meta(description="The e-mail or other identifier they came with.")]
+
+
+class SiteMerge(Shape, frozen=True, kw_only=True):
+    """Two persons who are one because somebody said so; the person can be split again."""
+
+    id: EntryId
+    at: Time
+    author: str
+    person: Annotated[PersonId, Meta(description="Who they are now.")]
+    name: str
+    persons: list[MergedFrom]
+
+
+class Merges(Shape, frozen=True, kw_only=True):
+    """One page of the merges that nobody took back, the newest first."""
+
+    items: list[SiteMerge]
+    next: Next
+
+
 class Conflicts(Shape, frozen=True, kw_only=True):
     """One page of conflicts, the newest first."""
 

@@ -6,14 +6,14 @@ import msgspec
 from starlette.responses import Response
 
 from server.errors import BadRequest, NotFound
-from server.reports import conflicts
+from server.reports import conflicts, merges
 from server.reports.conflict_items import Item
-from server.reports.conflict_shapes import ConflictRow, Conflicts
+from server.reports.conflict_shapes import ConflictRow, Conflicts, Merges
 from server.reports.paging import Paging
 from server.web import settling
 from server.web.decisions import decide, later
 from server.web.operations import Call
-from server.web.queries import ConflictsQuery
+from server.web.queries import ConflictsQuery, MergesQuery
 
 
 async def list_conflicts(call: Call) -> Conflicts:
@@ -22,6 +22,12 @@ async def list_conflicts(call: Call) -> Conflicts:
     page = Paging(query.limit, query.cursor)
     async with call.state.database.snapshot() as reader:
         return await conflicts.conflicts(reader, call.site, query.state, kind, page)
+
+
+async def list_merges(call: Call) -> Merges:
+    query: MergesQuery = call.query
+    async with call.state.database.snapshot() as reader:
+        return await merges.merges(reader, call.site, Paging(query.limit, query.cursor))
 
 
 async def get_conflict(call: Call) -> ConflictRow:

@@ -193,6 +193,11 @@ class ConflictsQuery(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
+class MergesQuery(Struct, frozen=True, kw_only=True):
+    limit: Limit = paging.DEFAULT
+    cursor: Cursor = ""
+
+
 class RefusedQuery(Struct, frozen=True, kw_only=True):
     since: Since = ""
 

@@ -60,7 +60,11 @@ def test_two_become_one_and_two_again(terminal: Terminal) -> None:
     merged = terminal.json("people")["items"]
     assert len(merged) == 4  # Ada with Ben, Eve, and Dan twice
     ada = next(p["id"] for p in merged if p["email"] == ADA)
+    (merge,) = terminal.json("merges")["items"]
+    assert (merge["person"], [one["known_as"] for one in merge["persons"]]) == (ada, [ADA, BEN])
+    assert f"{ADA} and {BEN}" in terminal.run("merges").output
     split = terminal.json("split", ada)
+    assert "nobody was merged" in terminal.run("merges").output
     assert (split["id"], split["merges"]) == (ada, [])
     assert "nobody was merged" in terminal.run("split", ADA, status=1).output
     assert "nobody has the address" in terminal.run("merge", ADA, "x@y.example", status=1).output

@@ -41,8 +41,13 @@ async def test_two_become_one_and_two_again(office: Office) -> None:
         assert "Merged: ben@gmail.com and ada@lovelace.example" in page
         merge = re.search(r'name="merge" value="(e\d+)"', page)
         assert merge
+        listed = (await client.get("/conflicts/merged?site=1")).text
+        assert f'action="/people/{ada}/split' in listed
+        assert f'name="merge" value="{merge[1]}"' in listed
+        assert "<bdi>ben@gmail.com</bdi> and <bdi>ada@lovelace.example</bdi>" in listed
         await sent(client, f"/people/{ada}/split", merge=merge[1])
         assert (await client.get(f"/people/{ben}?site=1")).status_code == 200
+        assert "Nobody was made one" in (await client.get("/conflicts/merged?site=1")).text
         page = (await client.get(f"/people/{ada}?site=1")).text
         assert "Taken apart again: ben@gmail.com and ada@lovelace.example" in page
 

@@ -183,6 +183,8 @@ CREATE INDEX person_entries_person ON person_entries (site_id, gen, person_id, a
 -- What moved people, the newest first: set_stage, stage_moved, crossed.
 CREATE INDEX person_entries_moves ON person_entries (site_id, gen, at, seq)
   WHERE kind IN (71, 128, 129);
+-- Who was made one, the newest first.
+CREATE INDEX person_entries_merges ON person_entries (site_id, gen, at, seq) WHERE kind = 66;
 
 -- What somebody decided about whole visitors (kind 0) and single events (kind 1): the last one is in
 -- force, the others are kept to be found again. class -1: what accept said.

@@ -10,6 +10,7 @@ from server.errors import BadRequest
 from server.model import DAY_MS
 from server.reports import conflicts as report
 from server.reports.arriving import newest_apart, ruled_apart
+from server.reports.merges import merges
 from server.reports.paging import Paging
 from server.reports.refused import refused
 from server.reports.shapes import iso
@@ -31,6 +32,10 @@ DAYS = {"1": 1, "7": 7, "28": 28}
 
 class PageOfConflicts(PageQuery, frozen=True, kw_only=True):
     state: Literal["open", "closed"] = "open"
+    cursor: Cursor = ""
+
+
+class PageOfMerges(PageQuery, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
@@ -57,6 +62,14 @@ async def conflicts(view: View) -> Response:
     async with view.state.database.snapshot() as reader:
         found = await report.conflicts(reader, view.site, query.state, "", page)
     return view.page("conflicts.html", found=found, state=query.state, paged=bool(query.cursor))
+
+
+async def merged(view: View) -> Response:
+    query = view.query(PageOfMerges)
+    async with view.state.database.snapshot() as reader:
+        found = await merges(reader, view.site, Paging(SHOWN, query.cursor))
+        by = names_of(await users.everybody(reader))
+    return view.page("merges.html", found=found, by=by, state="merged", paged=bool(query.cursor))
 
 
 async def decide(view: View) -> Response:

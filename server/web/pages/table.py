@@ -76,6 +76,7 @@ PAGES = (
     PageRoute("GET",  "/visitors",               "read",  people.visitors),
     PageRoute("GET",  "/visitors/{visitor_id}",  "read",  person.visitor),
     PageRoute("GET",  "/conflicts",              "read",  inbox.conflicts),
+    PageRoute("GET",  "/conflicts/merged",       "read",  inbox.merged),
     PageRoute("POST", "/conflicts/{conflict_id}/{action}", "write", inbox.decide),
     PageRoute("GET",  "/traffic",                "read",  inbox.traffic),
     PageRoute("POST", "/traffic/classify",       "write", inbox.reclassify),

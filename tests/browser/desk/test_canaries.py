@@ -115,6 +115,7 @@ def colleagues(client: httpx2.Client, flock: Flock) -> None:
         client.post(f"{site}/segments", json=filtered),
         client.post(f"{site}/destinations", json=webhook),
         client.post(f"{site}/tokens", json={"scope": "read", "name": flock()}),
+        client.post(f"{person}/merge", json={"other": found[1]["id"]}),
     ]
     assert [one.text for one in written if one.status_code >= 300] == []
 
@@ -131,7 +132,7 @@ def test_no_canary_runs(empty: Served, browser: Browser) -> None:
         desk.page.get_by_label("Password", exact=True).fill("four unrelated words")
         desk.page.get_by_role("button", name="Save and go on").click()
         people = [f"/people/{one['id']}" for one in desk.api("/people")["items"]]
-        assert len(people) >= 3
+        assert len(people) >= 2  # two of the three are one now
         searched = ["/people?who=everybody", f"/people?q={flock()}", f"/?source={flock()}"]
         for path in [*desk.paths(), *people, *searched]:
             page = desk.go(path)
@@ -151,7 +152,8 @@ def test_a_canary_would_be_noticed(desk: Desk) -> None:
     desk.context.add_init_script(FIRED)
     page = desk.go("/people")
     page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=fired(7)>')")
-    page.wait_for_function("complaints.some((one) => one.startsWith('csp script-src'))")
+    noticed = "complaints.some((one) => one.startsWith('csp script-src'))"
+    until(lambda: page.evaluate(noticed), bool)  # a wait in the page is stopped by its policy
     page.evaluate("fired(8)")
     assert page.evaluate("complaints").pop() == "canary 8 has run"
     desk.complaints.clear()
