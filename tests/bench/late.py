@@ -1,10 +1,12 @@
 """Late events: each makes the projector derive a visitor anew from a history of 200 events."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.cli.serving import tune
 from server.ingest.agents import Agents
 from server.metrics import Metrics
 from server.model import Event, Kind
@@ -41,6 +43,8 @@ class World:
         except BaseException:  # its threads would keep the bench from its end
             await self.database.close()
             raise
+        self.interval = sys.getswitchinterval()
+        tune()  # as a server does, once everything is loaded
         self.serving = asyncio.create_task(self.writer.serve())
         add = lambda: sites.add("Bench", KEY, "secret", SETTINGS, now_ms())  # noqa: E731
         async with self.database.snapshot() as reader:
@@ -51,6 +55,7 @@ class World:
         self.writer.close()
         await self.serving
         await self.database.close()
+        sys.setswitchinterval(self.interval)
 
     async def append(self, events: Sequence[Event]) -> None:
         for start in range(0, len(events), 2_000):

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import msgspec
 import uvloop
 
-from server.cli.serving import tune
 from server.model import DAY_MS, Event, Kind
 from server.project import site_projector
 from server.reports.packing import Packing
@@ -186,7 +185,6 @@ async def _fill(place: Path, parts: Iterator[list[Event]], events: int) -> None:
             for part in parts:
                 await world.append(part)
             (place / APPENDED).touch()
-        tune()
         passed, told, began = 0, 0, time.monotonic()
         while (count := await world.projector.round()) or world.projector.behind:
             passed += count
