@@ -17,6 +17,8 @@ HandraiseError
 
 from enum import StrEnum
 
+from server.starting import command
+
 
 class HandraiseError(Exception):
     """`code` is for machines, the message is a sentence for people; both are safe to show."""
@@ -93,9 +95,8 @@ class TooManyTries(HandraiseError):
     code = "too_many_tries"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            f"too many tries: wait {retry_after} s, or run `handraise link` on the server"
-        )
+        link = command("link", to_all=True)
+        super().__init__(f"too many tries: wait {retry_after} s, or run `{link}` on the server")
         self.retry_after = retry_after
 
 

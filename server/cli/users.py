@@ -13,6 +13,7 @@ from server.cli import tables
 from server.cli.client import call, connected, the_site
 from server.cli.console import json_option, run, show, site_option
 from server.settings import Settings
+from server.starting import command
 
 USERS = "/api/v1/users"
 ROLES = ("owner", "marketer", "viewer")
@@ -29,7 +30,7 @@ async def _user(client: httpx2.AsyncClient, who: str) -> dict[str, Any]:
     wanted = who.strip().casefold()
     found = next((one for one in items if wanted in {one["id"], one["email"].casefold()}), None)
     if found is None:
-        raise click.ClickException(f"there is no user {who}: see `handraise users list`")
+        raise click.ClickException(f"there is no user {who}: see `{command('users list')}`")
     return found
 
 
@@ -52,7 +53,7 @@ def list_command(settings: Settings, as_json: bool) -> None:
         [one["id"], one["email"] or "–", one["name"], _roles(one), _state(one)]
         for one in found["items"]
     ]
-    empty = "nobody yet: `handraise link` lets the first owner in"
+    empty = f"nobody yet: `{command('link')}` lets the first owner in"
     show(found, as_json, tables.table(["id", "e-mail", "name", "roles", ""], rows, empty))
 
 

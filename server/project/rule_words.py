@@ -16,6 +16,7 @@ from server.project.rules import (
     SequenceCondition,
     SessionCondition,
 )
+from server.words import field_words
 
 #: What each kind of event is called where rules are written.
 KIND_WORDS = {
@@ -124,13 +125,14 @@ def condition(when: Condition) -> str:
 
 
 def test(asked: FieldTest) -> str:
-    """What is asked of one value: `title is not “intern”`."""
+    """What is asked of one value: `job title is not “intern”`."""
+    name = field_words(asked.field)
     words = (_NOT_WORDS if asked.negate else OP_WORDS)[asked.op]
     if asked.op == "exists":
-        return f"{asked.field} {words}"
+        return f"{name} {words}"
     if asked.op == "between" and isinstance(asked.value, tuple):
-        return f"{asked.field} {words} {' and '.join(map(_value, asked.value))}"
-    return f"{asked.field} {words} {_value(asked.value)}"
+        return f"{name} {words} {' and '.join(map(_value, asked.value))}"
+    return f"{name} {words} {_value(asked.value)}"
 
 
 def _page(when: EventCondition | FormLeftCondition) -> list[str]:

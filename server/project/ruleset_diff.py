@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from server.project.decay import Decay
-from server.project.rule_words import condition, fading, points
+from server.project.rule_words import COUNTED_WORDS, condition, fading, points
 from server.project.rules import (
     Axes,
     Condition,
@@ -23,6 +23,7 @@ from server.project.rules import (
     SequenceCondition,
     Threshold,
 )
+from server.words import stage_word
 
 Part: TypeAlias = Literal["ruleset", "rule", "threshold", "group", "axis"]
 _POINTS = frozenset({"points", "cap", "floor", "hysteresis"})
@@ -131,12 +132,12 @@ def _parts(
     after = {one.key: one for one in new}
     for key, one in after.items():
         if key not in before:
-            yield Change(part, key, "added", "", None, one, f"{part} {key} added")
+            yield Change(part, key, "added", "", None, one, f"{_named_part(part, key)} added")
         elif before[key] != one or type(before[key]) is not type(one):
             yield from _fields(part, key, _all(before[key]), _all(one))
     for key, one in before.items():
         if key not in after:
-            yield Change(part, key, "removed", "", one, None, f"{part} {key} removed")
+            yield Change(part, key, "removed", "", one, None, f"{_named_part(part, key)} removed")
     if part == "rule":
         stayed = [key for key in before if key in after]
         if stayed != [key for key in after if key in before]:
@@ -161,10 +162,14 @@ def _fields(
         before = old[field]
         if _same(before, after):
             continue
-        name = {"rule": key, "ruleset": "the ruleset"}.get(part, f"{part} {key}")
+        name = {"rule": key, "ruleset": "the ruleset"}.get(part, _named_part(part, key))
         what = "" if (part, field) == ("threshold", "points") else f"{field} "
         told = f"{name}: {what}{_shown(field, before)} → {_shown(field, after)}"
         yield Change(part, key, "changed", field, before, after, told)
+
+
+def _named_part(part: Part, key: str) -> str:
+    return f"{part} {stage_word(key) if part == 'threshold' else key}"
 
 
 def _same(before: Any, after: Any) -> bool:
@@ -182,5 +187,8 @@ def _shown(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int):
-        return str(value)
+        text = str(value)
+        return {"stage": stage_word(text), "counted": COUNTED_WORDS.get(text, text)}.get(
+            field, text
+        )
     return condition(value)

@@ -21,6 +21,7 @@ from server.storage import people as rows
 from server.storage import rulesets
 from server.storage.database import Reader
 from server.storage.rulesets import DRAFT, Stored
+from server.words import stage_word
 
 #: The document of an author: described by `GET …/rules/schema`.
 Document = Annotated[
@@ -253,7 +254,8 @@ def _preset_row(ruleset: Ruleset) -> dict[str, Any]:
         "name": ruleset.name,
         "rules": len(ruleset.rules),
         "thresholds": [
-            f"{one.stage or one.key} from {points(one.points)} points" for one in ruleset.thresholds
+            f"{stage_word(one.stage or one.key)} from {points(one.points)} points"
+            for one in ruleset.thresholds
         ],
     }
 

@@ -13,6 +13,7 @@ from server.reports.consequences import ABOUT_PERSONS
 from server.reports.shapes import LinkOfItem, SignalOfItem, TimelineItem
 from server.reports.tellings import Telling
 from server.reports.visits import VisitFacts
+from server.words import stage_word
 
 #: Lines of a form shown; the API has all of them.
 MOST_FIELDS = 12
@@ -263,11 +264,6 @@ def _decided(kind: str, data: Mapping[str, Any], known: Mapping[int, str]) -> st
 
 def _threshold(data: Mapping[str, Any]) -> str:
     return stage_word(str(data.get("threshold", "")))
-
-
-def stage_word(stage: str) -> str:
-    """A stage as people write it: MQL, but Lead."""
-    return stage.upper() if stage in {"mql", "pql", "sql"} else stage.replace("_", " ").capitalize()
 
 
 def span(seconds: float) -> str:

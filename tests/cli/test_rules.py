@@ -54,7 +54,7 @@ def test_presets_are_there_offline() -> None:
     """What `export` writes is what `check` takes."""
     found = json.loads(offline("presets", "--json").stdout)
     assert {"default", "seed"} <= {one["name"] for one in found["items"]}
-    assert "mql from 75 points" in offline("presets").output
+    assert "MQL from 75 points" in offline("presets").output
     offline("presets", "seed", status=2)
 
 

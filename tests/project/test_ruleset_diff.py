@@ -63,7 +63,7 @@ SENTENCES: list[tuple[Ruleset, list[str]]] = [
     (
         changed(counted="count", n=3, within_days=7),
         [
-            "views: counted once_per_session → count",
+            "views: counted once a visit → when it happens several times within some days",
             "views: within_days 0 → 7",
             "views: n 0 → 3",
         ],
@@ -78,21 +78,21 @@ SENTENCES: list[tuple[Ruleset, list[str]]] = [
     ),
     (
         changed(3, when=PropertyCondition("email_class", "in", ("free",), negate=True)),
-        ["mail: when email_class is “free” → email_class is none of “free”"],
+        ["mail: when email class is “free” → email class is none of “free”"],
     ),
     (replace(BASE, rules=BASE.rules[1:]), ["rule views removed"]),
     (replace(BASE, rules=(*BASE.rules, Rule("x", "", 1, VIEW))), ["rule x added"]),
     (replace(BASE, rules=BASE.rules[::-1]), ["the rules are in another order"]),
     (
         replace(BASE, thresholds=(Threshold("mql", "mql", 75_000, 10_000),)),
-        ["threshold mql: 50 → 75"],
+        ["threshold MQL: 50 → 75"],
     ),
     (
         replace(BASE, thresholds=(Threshold("mql", "sql", 50_000, 5_000, notify=False),)),
         [
-            "threshold mql: stage mql → sql",
-            "threshold mql: hysteresis 10 → 5",
-            "threshold mql: notify yes → no",
+            "threshold MQL: stage MQL → SQL",
+            "threshold MQL: hysteresis 10 → 5",
+            "threshold MQL: notify yes → no",
         ],
     ),
     (replace(BASE, groups=(Group("pages", cap=1),)), ["group pages added"]),

@@ -234,4 +234,4 @@ def test_what_is_told_in_words() -> None:
         " when somebody becomes MQL, PQL, SQL or Customer; when what was told turns out wrong."
     )
     chosen = WantsBody(kinds=("crossed", "rearmed"), thresholds=("mql",))
-    assert wants_words(chosen).startswith("Told when somebody reaches the threshold mql; when a")
+    assert wants_words(chosen).startswith("Told when somebody reaches the threshold MQL; when a")

@@ -27,7 +27,7 @@ async def test_the_rules_in_force_are_said_in_words(office: Office) -> None:
         page = await seen(viewer, "/scoring")
         assert "Version 1 default came with the site" in page
         assert "+10 Read the pricing page A page viewed on “pricing” pages · once a visit" in page
-        assert "−50 Disposable e-mail email_class is “disposable”" in page
+        assert "−50 Disposable e-mail Email class is “disposable”" in page
         assert "50 MQL becomes MQL; your destinations are told" in page
         assert "Change the rules" not in page
         file = await viewer.get("/scoring/versions/published/file?site=1")

@@ -70,7 +70,7 @@ async def test_presets(client: httpx2.AsyncClient) -> None:
     found = (await fine(client, "GET", "/rules/presets"))["items"]
     assert [one["name"] for one in found] == list(PRESETS)
     seed = next(one for one in found if one["name"] == "seed")
-    assert (seed["rules"], seed["thresholds"]) == (5, ["mql from 75 points"])
+    assert (seed["rules"], seed["thresholds"]) == (5, ["MQL from 75 points"])
     for one in found:
         assert (await fine(client, "POST", "/rules/check", {"preset": one["name"]}))["valid"]
     answer = await client.get(f"{API}/rules/presets/seeds")

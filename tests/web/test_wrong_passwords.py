@@ -5,7 +5,9 @@ import statistics
 import time
 
 import pytest
+from markupsafe import escape
 
+from server.starting import command
 from server.web.backoff import FREE, MOST_MS, Backoff
 from server.web.sign_in import KNOWN
 from tests.office import Office
@@ -53,7 +55,7 @@ async def test_guessing_is_slow_and_locks_nobody_out(office: Office) -> None:
         refused = await sign_in(thief)  # the right one, but too soon
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "handraise link" in refused.text
+        assert escape(command("link", to_all=True)) in refused.text
         assert not await inside(thief)
         assert KNOWN in home.cookies
         assert (await sign_in(home)).status_code == 303

@@ -9,7 +9,7 @@ from server.reports.names import claims_in, given, names, owners
 from server.storage import destinations, segments, tokens, users
 from server.storage.database import Reader
 from server.web.member_bodies import AuditRow
-from server.web.visits import stage_word
+from server.words import stage_word
 
 _NUMBERED = re.compile(r"\b[tudg][1-9][0-9]*\b")
 

@@ -10,7 +10,7 @@ from server.storage.database import Reader
 from server.storage.deliveries import Delivery
 from server.tell.wants import Consequence, read_consequence
 from server.web.destination_bodies import WantsBody
-from server.web.visits import stage_word
+from server.words import stage_word
 
 KIND_WORDS = {
     "crossed": "a threshold is reached",
@@ -61,7 +61,9 @@ def wants_words(wants: WantsBody) -> str:
         which = "every threshold that notifies"
         if wants.thresholds is not None:
             which = (
-                f"the threshold {_any(wants.thresholds)}" if wants.thresholds else "no threshold"
+                f"the threshold {_any([stage_word(key) for key in wants.thresholds])}"
+                if wants.thresholds
+                else "no threshold"
             )
         parts.append(f"somebody reaches {which}")
     if "stage_moved" in wants.kinds:
@@ -89,10 +91,10 @@ async def told(reader: Reader, site: Site, seqs: Sequence[int]) -> Mapping[int, 
 
 def _told(one: Consequence, called: Mapping[int, str]) -> Told:
     what = {
-        Kind.CROSSED: f"reached {one.threshold}",
+        Kind.CROSSED: f"reached {stage_word(one.threshold)}",
         Kind.STAGE_MOVED: f"became {stage_word(one.stage_to)}" if one.stage_to else "moved",
-        Kind.REARMED: f"fell below {one.threshold} again",
-        Kind.RETRACTED: f"taken back: {one.threshold or one.stage_to}",
+        Kind.REARMED: f"fell below {stage_word(one.threshold)} again",
+        Kind.RETRACTED: f"taken back: {stage_word(one.threshold or one.stage_to)}",
     }[one.kind]
     name = called.get(one.person, f"Person {one.person}")
     return Told(f"p{one.person}" if one.person else "", name, what)

@@ -32,7 +32,7 @@ from server.web.page_queries import PageOfPeople
 from server.web.pages.deeds import body_of, call_of
 from server.web.pages.people_words import done_words
 from server.web.pages.view import View
-from server.web.visits import stage_word
+from server.words import stage_word
 
 DEFAULT_COLUMNS = ("stage", "score", "last_seen", "signals")
 #: Stages that have a tab of their own.

@@ -1,6 +1,6 @@
 """What is done to many people at once, in words: before it is done, and after."""
 
-from server.web.visits import stage_word
+from server.words import stage_word
 
 _DONE = {
     "tag": "got the tags",

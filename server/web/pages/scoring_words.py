@@ -9,13 +9,12 @@ from server.project.rules import (
     Axis,
     Bounds,
     Group,
-    PropertyCondition,
     Rule,
     Ruleset,
     Threshold,
 )
 from server.reports.rulesets import ChangeRow
-from server.web.visits import stage_word
+from server.words import stage_word
 
 AXIS_WORDS: dict[Axis, str] = {"engagement": "What somebody does", "fit": "Who somebody is"}
 _FIELDS = {
@@ -27,6 +26,8 @@ _FIELDS = {
     "when": "counts",
     "counted": "counts",
     "decay": "fades",
+    "hysteresis": "again when lower by",
+    "notify": "tells destinations",
 }
 
 
@@ -84,8 +85,7 @@ def _line(rule: Rule, groups: dict[str, str], *, first: bool, last: bool) -> Lin
     group = groups.get(rule.group, rule.group)
     worth = f"{sign}{points(rule.points)}"
     said = details(rule)
-    if not isinstance(rule.when, PropertyCondition):  # the name of a property is as it is
-        said[0] = said[0][:1].upper() + said[0][1:]
+    said[0] = said[0][:1].upper() + said[0][1:]
     return Line(rule.key, rule.label, worth, rule.points < 0, said, group, first, last)
 
 
@@ -123,6 +123,7 @@ def _told(row: ChangeRow, labels: dict[str, str], old: Ruleset, new: Ruleset) ->
     about, _, what = row.sentence.partition(": ")
     if row.part == "rule":
         about = labels.get(row.key, row.key)
+    if row.field and (row.part, row.field) != ("threshold", "points"):
         field, _, rest = what.partition(" ")
         what = f"{_FIELDS.get(field, field)} {rest}"
-    return Told(row.kind, about[:1].upper() + about[1:], what.replace("_", " "))
+    return Told(row.kind, about[:1].upper() + about[1:], what)

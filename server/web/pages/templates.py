@@ -1,7 +1,6 @@
 """The templates of pages: filters, the addresses of static files, and the answer itself."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
@@ -14,7 +13,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from server.starting import command
-from server.web.visits import span, stage_word
+from server.web.visits import span
+from server.words import field, stage_word
 
 STATIC = Path(__file__).parent.parent.parent / "static"
 
@@ -36,6 +36,7 @@ class Templates:
             "stage": stage_word,
             "whole": whole,
             "signed": signed,
+            "tenths": tenths,
             "rounded": rounded,
             "number": number,
             "percent": percent,
@@ -79,6 +80,14 @@ def signed(score: float) -> str:
     return f"{Decimal(str(score)):+f}".replace("-", "−")
 
 
+def tenths(score: float) -> str:
+    """Points of one line with their sign, in tenths at most; the exact ones stand in its title."""
+    found = Decimal(str(score)).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    if not found:
+        return "0"
+    return f"{found:+f}".removesuffix(".0").replace("-", "−")
+
+
 def rounded(score: float) -> str:
     """Points with their sign, rounded once, where there is no room for the exact ones."""
     return ("+" if score > 0 else "") + whole(score)
@@ -97,13 +106,6 @@ def percent(share: float | None, places: int = 1) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its word: 1 visit, 2 visits."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
-
-
-def field(name: str) -> str:
-    """The name of a field as people write it: `job_title` and `jobTitle` are Job title."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+", " ", name).strip()
-    words = " ".join(word if word.isupper() else word.lower() for word in apart.split())
-    return words[:1].upper() + words[1:]
 
 
 def bare(url: str) -> str:

@@ -1,0 +1,23 @@
+"""Names that the program keeps, as people write them: stages, thresholds, fields."""
+
+import re
+
+_INITIALS = {"mql", "pql", "sql"}
+_APART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
+
+
+def stage_word(stage: str) -> str:
+    """A stage, or a threshold's key: MQL, but Lead."""
+    return stage.upper() if stage in _INITIALS else stage.replace("_", " ").capitalize()
+
+
+def field_words(name: str) -> str:
+    """The name of a field within a sentence: `job_title` and `jobTitle` are job title."""
+    apart = _APART.sub(" ", name).split()
+    return " ".join(word if word.isupper() else word.lower() for word in apart)
+
+
+def field(name: str) -> str:
+    """The name of a field by itself: Job title."""
+    words = field_words(name)
+    return words[:1].upper() + words[1:]
