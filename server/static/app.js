@@ -22,11 +22,13 @@
   });
 
   // A menu closes when something else is clicked, or by Escape.
-  document.addEventListener("click", (event) => {
-    for (const menu of all("details.sites[open], details.pop[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
-  });
+  const menus = () => all("details.sites[open], details.pop[open]");
+  // Also when the focus goes on: what has it is never behind a menu.
+  for (const name of ["click", "focusin"]) {
+    document.addEventListener(name, (event) => {
+      for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+    });
+  }
 
   // A link to something folded unfolds it.
   const unfold = () => {
@@ -98,6 +100,15 @@
     }
   }
 
+  // What came of a deed has the focus, once: its button may be gone or off meanwhile.
+  function toNews() {
+    const news = find("[data-focus]");
+    news?.removeAttribute("data-focus");
+    news?.focus();
+  }
+  document.addEventListener("htmx:after:swap", toNews);
+  toNews();
+
   // ---------------------------------------------------------------- keys
   const typing = (target) => target.closest("input, textarea, select, [contenteditable]");
   const rows = () => all("[data-row]").filter((row) => row.offsetParent);
@@ -115,7 +126,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
-      for (const menu of all("details.sites[open], details.pop[open]")) {
+      for (const menu of menus()) {
         menu.open = false;
         find("summary", menu).focus();
       }

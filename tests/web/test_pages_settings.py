@@ -148,6 +148,7 @@ async def test_forms_are_previewed_and_saved(office: Office) -> None:
         preview = await post(client, "/settings/forms/preview", **fields)
         assert "nothing is saved yet" in preview.text
         assert "you left it out" in preview.text
+        assert '<bdi>Company</bdi><small class="soft"><code><bdi>company</bdi>' in preview.text
         assert [form["deny"] for form in (await settings(office))["forms"]] == [[], []]
         saved = await post(client, "/settings/forms", **fields)
         assert saved.headers["location"] == "/settings/forms?said=rederived"

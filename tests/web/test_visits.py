@@ -3,10 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from server.reports.shapes import TimelineItem, iso
-from server.web.pages.templates import field
 from server.web.visits import visits_of
 
 DAY = 86_400_000
@@ -92,11 +89,3 @@ def test_merges_say_what_each_was_known_by() -> None:
     )
     assert found[0].steps[0].what == "Merged: ada@lovelace.example and p7"
     assert found[0].begun == datetime.fromtimestamp(NOON / 1000, UTC)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("job_title", "Job title"), ("firstName", "First name"), ("VAT-id", "VAT id"), ("", "")],
-)
-def test_fields_are_named_as_people_write(name: str, words: str) -> None:
-    assert field(name) == words
