@@ -9,6 +9,7 @@ from server.project.rollups import DIMENSIONS
 from server.reports import paging
 from server.reports.filtered import Tally, filtered
 from server.reports.filters import NO_FILTERS, Filters
+from server.reports.leading import leading, only
 from server.reports.overview_shapes import PartRow, Parts
 from server.reports.paging import Key, Paging, Where
 from server.reports.spans import Span
@@ -74,8 +75,14 @@ async def most(
     reader: Reader, site: Site, span: Span, by: str, limit: int, key: Key | None
 ) -> list[Part]:
     """The names with the most sessions after `key` (sessions, name), from the cells."""
-    where = Where("site_id = $1 AND gen = $2 AND name = $3 AND day >= $4 AND day <= $5")
-    where.args += [site.site_id, site.generation, by, span.first, span.last]
+    where = Where("site_id = $1 AND gen = $2 AND name = $3")
+    where.args += [site.site_id, site.generation, by]
+    names = await leading(reader, site, span, by, limit) if key is None else None
+    if names is not None:
+        only(where, span, names)
+    else:
+        where.add(f"day >= {where.arg(span.first)}")
+        where.add(f"day <= {where.arg(span.last)}")
     having = "sum(value) > 0"
     if key is not None:
         count, name = where.arg(key[0]), where.arg(key[1])

@@ -13,6 +13,7 @@ from server.errors import BadRequest
 from server.model import STAGE_RANK, Kind, PageGroup, SiteSettings
 from server.project.rollups import DIMENSIONS
 from server.project.sessions import Zone
+from server.reports import leading as module
 from server.reports.filters import NO_FILTERS, NOT_KNOWN, Filters
 from server.reports.overview import overview
 from server.reports.overview_shapes import Overview, PartRow
@@ -281,6 +282,23 @@ async def test_parts_are_paged_on(months: World) -> None:
         assert first.next
         with pytest.raises(BadRequest, match="another list"):
             await parts(reader, world.site, span, NO_FILTERS, "source", Paging(1, first.next))
+
+
+async def test_the_first_of_many_names_are_found_without_the_others(
+    months: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they stand among all, though cells of fewer sessions are not looked at first."""
+    monkeypatch.setattr(module, "BIG", 1)  # so few visits have no larger cells
+    world, span = months, Span(FIRST, FIRST + 2)
+    told = Recount(world)
+    await told.read()
+    async with world.database.snapshot() as reader:
+        asked = []
+        for limit in (1, 2, 3):
+            asked.append(await module.leading(reader, world.site, span, "landing", limit + 1))
+            page = await parts(reader, world.site, span, NO_FILTERS, "landing", Paging(limit))
+            assert simple(page.items) == told.parts(span, NO_FILTERS, "landing")[:limit]
+        assert any(asked)  # that way was gone
 
 
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
