@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from server.errors import BadRequest
+from server.starting import command
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +105,7 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
     known = {PREFIX + name.upper() for name in HELP}
     for key in environ:
         if key.startswith(PREFIX) and key.removesuffix("_FILE") not in known:
-            raise BadRequest(f"unknown setting {key}; `handraise doctor` lists those there are")
+            raise BadRequest(f"unknown setting {key}; `{command('doctor')}` lists those there are")
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = msgspec.convert(values, Settings, strict=False)

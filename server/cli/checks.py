@@ -13,6 +13,7 @@ from server.cli import open_files
 from server.cli.client import answers, call, connected
 from server.errors import HandraiseError
 from server.settings import HELP, PREFIX, Settings
+from server.starting import command
 from server.storage.sqlite_opening import cannot_open, check, locked_away
 
 
@@ -36,7 +37,9 @@ async def run_checks(settings: Settings) -> list[Check]:
         Check(
             "✓" if answers(folder.socket) else "!",
             "server",
-            "running" if answers(folder.socket) else "not running here; handraise serve starts it",
+            "running"
+            if answers(folder.socket)
+            else f"not running here; `{command('serve')}` starts it",
         )
     )
     try:
@@ -81,7 +84,7 @@ def _file(folder: Folder) -> Check:
     except sqlite3.Error as error:
         return Check("✗", "database", cannot_open(folder.database, error).detail)
     if not folder.database.exists():
-        return Check("!", "database", "none yet; handraise serve makes it")
+        return Check("!", "database", f"none yet; `{command('serve')}` makes it")
     try:
         connection = sqlite3.connect(f"{folder.database.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -89,9 +92,9 @@ def _file(folder: Folder) -> Check:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return Check("✗", "database", f"cannot be read: {error}; `handraise restore FILE`")
+        return Check("✗", "database", f"cannot be read: {error}; `{command('restore FILE')}`")
     if verdict != "ok":
-        return Check("✗", "database", f"damaged: {verdict}; `handraise restore FILE`")
+        return Check("✗", "database", f"damaged: {verdict}; `{command('restore FILE')}`")
     size = folder.database.stat().st_size / 1e6
     return Check("✓", "database", f"sound, {size:.1f} MB")
 

@@ -9,6 +9,7 @@ from server.cli.client import call, connected, the_site
 from server.cli.console import json_option, run, show, site_option
 from server.cli.tables import printable, table
 from server.settings import Settings
+from server.starting import command
 
 KINDS = ("crossed", "stage_moved", "rearmed", "retracted")
 STATES = ("waiting", "delivered", "dead", "dropped")
@@ -76,7 +77,7 @@ def add_command(
     lines = [f"{made['id']}  {made['kind']} to {printable(' '.join(where), 200)}"]
     if made["secret"]:
         lines.append(f"  secret {made['secret']}   (shown this once; it signs every message)")
-    lines.append(f"  try it: handraise destination test {made['id']}")
+    lines.append(f"  try it: {command('destination test')} {made['id']}")
     show(made, as_json, "\n".join(lines))
 
 

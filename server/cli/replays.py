@@ -10,6 +10,7 @@ import httpx2
 from server.cli.client import call, connected, the_site
 from server.cli.console import json_option, run, show, site_option
 from server.settings import Settings
+from server.starting import command
 
 POLL_S = 0.1
 STEPS = 1_000
@@ -47,7 +48,7 @@ def _verdict(one: dict[str, Any]) -> str:
     if not one["unlike"]:
         return f"✓ {one['site']}: {one['done']:,} entries give exactly these tables"
     rows = ", ".join(f"{part['rows']} in {part['table']}" for part in one["unlike"])
-    return f"✗ {one['site']}: rows that differ: {rows}. `handraise rebuild` makes them again"
+    return f"✗ {one['site']}: rows that differ: {rows}. `{command('rebuild')}` makes them again"
 
 
 def _exit(found: list[dict[str, Any]]) -> None:

@@ -20,6 +20,7 @@ from server.project.document import RulesetRefused, read_document, write_documen
 from server.project.presets import PRESETS
 from server.reports.rulesets import presets as all_presets
 from server.settings import Settings
+from server.starting import command
 
 POLL_S = 0.1
 STEPS = 1_000
@@ -168,7 +169,9 @@ def draft_command(
         show(found, as_json, tables.ruleset(found))
         return
     saved, diff = run(_save(settings, site, body, {"base": base, "note": note}))
-    show(saved, as_json, f"{tables.diff(diff)}\nsaved: `handraise rules publish` puts it in force")
+    show(
+        saved, as_json, f"{tables.diff(diff)}\nsaved: `{command('rules publish')}` puts it in force"
+    )
 
 
 @rules.command("import")
@@ -189,7 +192,9 @@ def import_command(
 ) -> None:
     """Save FILE as the draft, as `rules draft FILE` does."""
     saved, diff = run(_save(settings, site, file.read(), {"base": base, "note": note}))
-    show(saved, as_json, f"{tables.diff(diff)}\nsaved: `handraise rules publish` puts it in force")
+    show(
+        saved, as_json, f"{tables.diff(diff)}\nsaved: `{command('rules publish')}` puts it in force"
+    )
 
 
 async def _save(

@@ -14,6 +14,7 @@ from server.cli.client import call, connected, the_site
 from server.cli.console import json_option, run, show, site_option
 from server.cli.reading import rescoring, subject_id
 from server.settings import Settings
+from server.starting import command
 
 #: Filters that are asked once, by what they hold: the others hold lists.
 _NUMBERS = frozenset({"min_score", "max_score", "seen_within", "not_seen_for"})
@@ -60,7 +61,7 @@ async def _path(client: httpx2.AsyncClient, base: str, which: str) -> str:
     """The path of a segment, by its name or id."""
     found = await _named(client, base, which)
     if found is None:
-        raise click.ClickException(f"there is no segment {which}: see `handraise segments list`")
+        raise click.ClickException(f"there is no segment {which}: see `{command('segments list')}`")
     return f"{base}/segments/{found['id']}"
 
 
@@ -93,7 +94,7 @@ def list_command(settings: Settings, site: str | None, as_json: bool) -> None:
 
     found = run(work())
     rows = [[one["id"], one["name"], _total(one), one["sentence"]] for one in found["items"]]
-    empty = "no segments yet: `handraise segments save NAME stage=mql` makes one"
+    empty = f"no segments yet: `{command('segments save NAME stage=mql')}` makes one"
     show(found, as_json, tables.table(["id", "name", "people", "who"], rows, empty))
 
 

@@ -6,6 +6,7 @@ Each is a script of one writer turn, with its row of the audit, which names user
 from typing import NamedTuple
 
 from server.errors import Conflict, NotFound
+from server.starting import command
 from server.storage import audit, sign_ins, users
 from server.storage.database import Query, Reader, Script
 
@@ -90,7 +91,7 @@ def invite_again(site_id: int, user_id: int, secret: str, author: str, now: int)
         if own and own[0][0]:
             raise Conflict(
                 "they have a password already; if it is lost, an owner of the server lets them"
-                " choose another: `handraise users link`",
+                f" choose another: `{command('users link', to_all=True)}`",
                 code="has_password",
             )
     expires = yield from sign_ins.invite(secret, user_id, now, site_id)

@@ -4,6 +4,8 @@ import re
 import sqlite3
 from functools import lru_cache
 
+from server.starting import command
+
 #: Where the fault lies with the disk or another process, not with the statement.
 STORAGE_FAULTS = {
     sqlite3.SQLITE_BUSY,
@@ -52,4 +54,4 @@ def told(error: sqlite3.Error, done: str) -> str:
     what = f"the database cannot be {done}: {error}"
     if _code(error) not in DAMAGES:
         return what
-    return f"{what}. Stop the server, then `handraise restore FILE` puts a backup in its place"
+    return f"{what}. Stop the server, then `{command('restore FILE')}` puts a backup in its place"

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from server.errors import DataError, HandraiseError
+from server.starting import command
 from server.storage.sqlite_faults import is_access, is_busy
 
 log = logging.getLogger("handraise")
@@ -41,7 +42,7 @@ def check(path: Path) -> None:
     if size <= 0 and left:
         raise DataError(
             f"{path} is {'missing' if size < 0 else 'empty'}, and there was a database: put it"
-            " back, or a backup by `handraise restore FILE`. For a new, empty one take away"
+            f" back, or a backup by `{command('restore FILE')}`. For a new, empty one take away"
             f" {' and '.join(file.name for file in left)}",
             code="damaged",
         )
@@ -52,8 +53,9 @@ def check(path: Path) -> None:
         log.warning(
             "%s is missing, and the last life of the database did not end in order: unless another"
             " program has opened it since, what was stored last is lost. Compare it with a backup"
-            " (`handraise restore FILE`)",
+            " (`%s`)",
             log_of(path),
+            command("restore FILE"),
         )
     if size > 0 and not Path(f"{path}-journal").exists():  # which only a writer can roll back
         read_ends(path)
@@ -97,8 +99,8 @@ def cannot_open(path: Path, error: sqlite3.Error) -> HandraiseError:
             f"another program holds {path} ({error}): `fuser {path}` names it", code="locked"
         )
     return DataError(
-        f"{path} is damaged or no database ({error}): `handraise restore FILE` puts a backup in its"
-        " place and keeps this one beside it",
+        f"{path} is damaged or no database ({error}): `{command('restore FILE')}` puts a backup in"
+        " its place and keeps this one beside it",
         code="damaged",
     )
 
