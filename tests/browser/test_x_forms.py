@@ -10,6 +10,15 @@ from tests.browser.test_forms import CONTACT, EMAIL, SHADOW, form
 ANN = "ann@brew.example"
 
 
+def sent(either: Either, how: str) -> None:
+    """What was sent is a row. A script's submission without a click is told from a draft by the
+    Navigation API alone: an engine without it (Firefox before 147) must take none for the other."""
+    if how == "script" and not either.page.evaluate("() => 'navigation' in self"):
+        assert either.all_after(either.page, "form_submit") == []
+    else:
+        assert either.row("form_submit").form["email"] == ANN
+
+
 @pytest.mark.parametrize("method", ["post", "get"])
 def test_74_a_native_submit_is_a_row_with_its_fields(either: Either, method: str) -> None:
     either.host.page("/", form(EMAIL, f'id="contact" method="{method}" action="/thanks"'))
@@ -27,18 +36,18 @@ def test_74_a_native_submit_is_a_row_with_its_fields(either: Either, method: str
     assert start["data"] == {"form": "contact", "fields": ["email"]}
 
 
-@pytest.mark.parametrize("how", ["a click", "a script"])
+@pytest.mark.parametrize("how", ["click", "script"])
 def test_75_form_submit_by_script(either: Either, how: str) -> None:
     link = '<a href="#" onclick="document.forms[0].submit()">send</a>'
     either.host.page("/", CONTACT.replace("<button>Send</button>", "") + link)
     page = either.visit("/")
     page.type("[name=email]", ANN)
-    if how == "a click":
+    if how == "click":
         page.click("a")
     else:
         page.evaluate("void setTimeout(() => document.forms[0].submit(), 1)")
     either.arrive("/thanks")
-    assert either.row("form_submit").form["email"] == ANN
+    sent(either, how)
 
 
 def test_77_the_enter_key(either: Either) -> None:
@@ -62,7 +71,7 @@ def test_82_83_forms_in_shadow_roots(either: Either, how: str, depth: str) -> No
     else:
         page.evaluate("void inner.querySelector('form').submit()")
     either.arrive("/thanks")
-    assert either.row("form_submit").form["email"] == ANN
+    sent(either, how)
 
 
 def test_93_a_submission_with_a_slow_endpoint_is_stored(either: Either) -> None:
