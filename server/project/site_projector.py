@@ -49,7 +49,7 @@ WRITING_S = 0.002
 READ = 64
 #: Computing lets others run after this long.
 SLICE_S = 0.001
-VISITORS_KEPT = 4_000
+VISITORS_KEPT = 3_000
 PERSONS_KEPT = 4_000
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from server.storage.database import Query, Script, chunks, in_list, padded
 
-CACHE_SIZE = 60_000
+CACHE_SIZE = 30_000
 #: Finer than elsewhere: nearly every turn looks some names up, and each one that only fills a list
 #: costs as much as a real one.
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
