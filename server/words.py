@@ -6,9 +6,15 @@ _INITIALS = {"mql", "pql", "sql"}
 _APART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\-\s]+")
 
 
+def stage_words(stage: str) -> str:
+    """A stage, or a threshold's key, within a sentence: MQL, but lead."""
+    return stage.upper() if stage in _INITIALS else stage.replace("_", " ")
+
+
 def stage_word(stage: str) -> str:
-    """A stage, or a threshold's key: MQL, but Lead."""
-    return stage.upper() if stage in _INITIALS else stage.replace("_", " ").capitalize()
+    """A stage, or a threshold's key, by itself: MQL, but Lead."""
+    words = stage_words(stage)
+    return words[:1].upper() + words[1:]
 
 
 def field_words(name: str) -> str:

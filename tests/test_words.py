@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.words import field, field_words, stage_word
+from server.words import field, field_words, stage_word, stage_words
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ def test_a_field(name: str, alone: str, within: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "word"),
+    ("stage", "alone", "within"),
     [
-        ("visitor", "Visitor"),
-        ("lead", "Lead"),
-        ("mql", "MQL"),
-        ("sql", "SQL"),
-        ("customer", "Customer"),
-        ("very_hot", "Very hot"),
-        ("", ""),
+        ("visitor", "Visitor", "visitor"),
+        ("lead", "Lead", "lead"),
+        ("mql", "MQL", "MQL"),
+        ("sql", "SQL", "SQL"),
+        ("very_hot", "Very hot", "very hot"),
+        ("VIP", "VIP", "VIP"),
+        ("", "", ""),
     ],
 )
-def test_a_stage_or_a_threshold(stage: str, word: str) -> None:
-    assert stage_word(stage) == word
+def test_a_stage_or_a_threshold(stage: str, alone: str, within: str) -> None:
+    assert (stage_word(stage), stage_words(stage)) == (alone, within)

@@ -270,7 +270,8 @@ def _greet(state: State, found: FirstRun, demo_url: str, warning: str) -> None:
     lines += [
         f"  site           {found.site.name} (id {found.site.site_id}); paste into its <head>:",
         f"    {found.snippet}",
-        f"  the first event shows under `{command('people')}` and on the page above at once",
+        f"  the first event shows under `{command('people')}` and on the page above within"
+        " a second",
     ]
     if warning:
         lines.append(f"  note           {warning}")

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from server.model import STAGES
 from server.reports.filter_values import NOBODY, Ago, Bound, Fact
 from server.reports.shapes import PersonRow, points
+from server.words import stage_words
 
 #: Rules by key in words.
 Labels = Mapping[str, str]
-_SHOUTED = frozenset({"mql", "pql", "sql"})
 
 
 def listed(parts: Sequence[str], last: str) -> str:
@@ -42,15 +42,10 @@ def _score(person: PersonRow | None) -> str:
     return "score" if person is None else f"score {person.score:g}"
 
 
-def stage_word(stage: str) -> str:
-    """A stage inside a sentence: MQL, but lead."""
-    return stage.upper() if stage in _SHOUTED else stage.replace("_", " ")
-
-
 def stage(ranks: Sequence[int], person: PersonRow | None, labels: Labels) -> str:
     del labels
-    asked = [stage_word(STAGES[rank]) for rank in ranks]
-    return _one_of("stage", asked, stage_word(person.stage) if person else None)
+    asked = [stage_words(STAGES[rank]) for rank in ranks]
+    return _one_of("stage", asked, stage_words(person.stage) if person else None)
 
 
 def signals(keys: Sequence[str], person: PersonRow | None, labels: Labels) -> str:

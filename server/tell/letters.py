@@ -20,10 +20,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from server.model import Kind
 from server.tell.news import Line, News, Page
+from server.words import stage_words
 
 MOST_LINES = 12  # of a receipt in a mail
 MOST_NAME = 80  # characters
-_UPPER = {"mql", "pql", "sql"}
 _AN = {"mql", "sql", "opportunity", "evangelist"}
 
 
@@ -50,14 +50,9 @@ def one_line(text: str, most: int = MOST_NAME) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def stage_word(stage: str) -> str:
-    """A stage within a sentence: MQL, but lead."""
-    return stage.upper() if stage in _UPPER else stage.replace("_", " ")
-
-
 def a_stage(stage: str) -> str:
     """With its article: an MQL, a lead."""
-    return f"{'an' if stage in _AN else 'a'} {stage_word(stage)}"
+    return f"{'an' if stage in _AN else 'a'} {stage_words(stage)}"
 
 
 def number(value: float) -> str:
@@ -77,11 +72,11 @@ def name_of(news: News) -> str:
 def headline(news: News) -> str:
     """What happened, in one sentence without the points."""
     name, stage = name_of(news), news.stage
-    key = stage_word(stage or news.threshold)
+    key = stage_words(stage or news.threshold)
     if news.kind is Kind.RETRACTED:
         return f"{name} is not {a_stage(stage)} after all" if stage else f"Never reached: {name}"
     if news.kind is Kind.REARMED:
-        return f"{name} fell below “{stage_word(news.threshold)}”"
+        return f"{name} fell below “{stage_words(news.threshold)}”"
     return f"{name} is {a_stage(stage)}" if stage else f"{name} reached “{key}”"
 
 

@@ -13,7 +13,7 @@ from server.reports.paging import Paging
 from server.web import settling
 from server.web.decisions import decide, later
 from server.web.operations import Call
-from server.web.queries import ConflictsQuery, MergesQuery
+from server.web.queries import ConflictsQuery, PagedQuery
 
 
 async def list_conflicts(call: Call) -> Conflicts:
@@ -25,7 +25,7 @@ async def list_conflicts(call: Call) -> Conflicts:
 
 
 async def list_merges(call: Call) -> Merges:
-    query: MergesQuery = call.query
+    query: PagedQuery = call.query
     async with call.state.database.snapshot() as reader:
         return await merges.merges(reader, call.site, Paging(query.limit, query.cursor))
 

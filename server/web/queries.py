@@ -193,11 +193,6 @@ class ConflictsQuery(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class MergesQuery(Struct, frozen=True, kw_only=True):
-    limit: Limit = paging.DEFAULT
-    cursor: Cursor = ""
-
-
 class RefusedQuery(Struct, frozen=True, kw_only=True):
     since: Since = ""
 
@@ -245,7 +240,7 @@ class PartsQuery(OverviewQuery, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class RulesHistoryQuery(Struct, frozen=True, kw_only=True):
+class PagedQuery(Struct, frozen=True, kw_only=True):
     limit: Limit = paging.DEFAULT
     cursor: Cursor = ""
 

@@ -41,7 +41,7 @@ from server.web.collect import read_body
 from server.web.decisions import WAIT_S, later, passed
 from server.web.operations import JSON, Call
 from server.web.problems import problem
-from server.web.queries import DiffQuery, DraftQuery, RulesHistoryQuery
+from server.web.queries import DiffQuery, DraftQuery, PagedQuery
 from server.web.ruleset_bodies import Checked, Publishing
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -56,7 +56,7 @@ async def get_rules(call: Call) -> RulesInForce:
 
 
 async def list_versions(call: Call) -> Rulesets:
-    query: RulesHistoryQuery = call.query
+    query: PagedQuery = call.query
     async with call.state.database.snapshot() as reader:
         return await reports.history(reader, call.site, Paging(query.limit, query.cursor))
 
