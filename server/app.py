@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -83,6 +84,13 @@ def make_database(settings: Settings, folder: Folder) -> Database:
     return SqliteDatabase(
         folder.database, readers=settings.readers, read_limit_s=settings.read_limit_ms / 1000
     )
+
+
+def statistics_of(database: Any) -> Callable[[], Awaitable[None]]:
+    """What tells PostgreSQL's planner of tables that have grown."""
+    from server.storage.postgres_statistics import Statistics
+
+    return Statistics(database).serve
 
 
 class Handraise:
@@ -168,7 +176,7 @@ class Handraise:
         await self._recall()
         state = self.state
         packing = Packing(self.database, state.writer, state.projector.sites, state.clock)
-        works = {  # each name once
+        works: dict[str, Callable[[], Awaitable[None]]] = {  # each name once
             "writer": state.writer.serve,
             "projector": state.projector.serve,
             "refusals": self._flush_refusals,
@@ -179,6 +187,7 @@ class Handraise:
         }
         if not self.alone:
             works["noticing"] = Noticing(self.database, state.reload).serve
+            works["statistics"] = statistics_of(self.database)
         for name, work in works.items():
             self._begin(name, work)
         await self._rebury()

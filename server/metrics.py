@@ -60,7 +60,9 @@ class Metrics:
             registry=registry,
         )
         self.long_turns = Counter(
-            "handraise_long_turns", "Projection results over 2 ms of writing", registry=registry
+            "handraise_long_turns",
+            "Projection results that took longer to write than they may",
+            registry=registry,
         )
         self._disk(registry)
         self._tell(registry)

@@ -83,7 +83,8 @@ def _known(rng: Random, count: int) -> Iterator[_Role]:
             yield _Role(pick_agent(rng), stories.shared_computer(rng, who, person(number + 1)))
             number += 2
             continue
-        kind = stories.KNOWN[number % len(stories.KNOWN)]
+        usual = stories.KNOWN[number % len(stories.KNOWN)]
+        kind = stories.mistyped if number == 8 else usual
         yield _Role(pick_agent(rng), kind(rng, who), recent=number % 7 == 0)
         if number in (0, 9, 16) or (number > 16 and number % 20 == 16):
             yield _Role(rng.choice(PHONES), stories.second_device(rng, who))

@@ -99,6 +99,13 @@ def second_device(rng: Random, who: Person) -> Story:
     return [_free(2), _letter_signup(rng, who, "linkedin")]
 
 
+def mistyped(rng: Random, who: Person) -> Story:
+    """Two letters of the address swapped the first time: who that is, somebody has to say."""
+    local, _, domain = who.email.partition("@")
+    slipped = replace(who, email=f"{local[0]}{local[2]}{local[1]}{local[3:]}@{domain}")
+    return [_letter_signup(rng, slipped), _ebook(rng, who)]
+
+
 def shared_computer(rng: Random, first: Person, second: Person) -> Story:
     """The office machine: two colleagues, one browser, on different days."""
     return [_free(3), _ebook(rng, first), _demo(rng, second), _free(2, "direct")]

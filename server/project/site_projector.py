@@ -21,6 +21,7 @@ from server.project.fold import Fold
 from server.project.judging import Judge
 from server.project.loading import Loaded, Loader
 from server.project.lookup import Classes, Lookup
+from server.project.pacing import Portion, may_take_s
 from server.project.people import Population
 from server.project.rescoring import Read, Rescoring, Sliced, Subject, rescore
 from server.project.rules import Ruleset
@@ -40,17 +41,23 @@ from server.storage.writer import Writer
 log = logging.getLogger("handraise.projector")
 T = TypeVar("T")
 Pause = Callable[[], Awaitable[None]]
-#: Entries of one result: as many as are written in `WRITING_S`, within these bounds.
-BATCH_LEAST, BATCH = 64, 512
+#: Entries of one result, the least and the most. On PostgreSQL writing a result costs 5 ms by
+#: itself, as much as 200 entries.
+BATCH = {"sqlite": (64, 1_024), "postgres": (512, 2_048)}
 #: Subjects scored again at one time, likewise.
 SUBJECTS = (8, 256)
-WRITING_S = 0.002
 #: Subjects that are read at one time.
 READ = 64
 #: Computing lets others run after this long.
 SLICE_S = 0.001
 VISITORS_KEPT = 3_000
 PERSONS_KEPT = 4_000
+
+
+async def aside() -> None:
+    """Let others run, and no more: while a snapshot is open the log of writes cannot be emptied,
+    and whoever writes waits for that."""
+    await asyncio.sleep(0)
 
 
 async def sliced(steps: Iterable[T], pause: Pause) -> list[T]:
@@ -101,8 +108,8 @@ class SiteProjector:
         )
         self.zone = Zone(settings.zone)
         self.rescoring = Rescoring(site.site_id, self.gen, self.lookup, ruleset)
-        self.batch = self.most = BATCH_LEAST
-        self.subjects = SUBJECTS[0]
+        self.batch, self.subjects = Portion(*BATCH[database.engine]), Portion(*SUBJECTS)
+        self.trusted = self.batch.most  # entries at one time, at most: one after a failure
         self.reads = READ  # subjects read at one time
         self.passed_over = 0  # entries that could not be projected
         self.refreshed = 0  # the UTC day whose changes of scores are all written
@@ -140,17 +147,17 @@ class SiteProjector:
             raise
         except Exception:
             self.forget()
-            if self.batch > 1:
-                self.batch = 1
+            if self.trusted > 1:
+                self.trusted = 1
                 return await self.advance(pause, until)
             return await self._pass_over()
-        self.batch = min(self.batch * 2, self.most)
+        self.trusted = min(self.trusted * 2, self.batch.most)
         return passed
 
     async def _advance(self, pause: Pause, until: int | None) -> int:
         fold = self._fold(self.people)
         async with self.database.snapshot() as reader:
-            loaded = await self._load(reader, fold, pause, until)
+            loaded = await self._load(reader, fold, until)
             stale = await self._stale(reader, loaded) if loaded is not None else []
         if loaded is None:
             return 0
@@ -163,6 +170,7 @@ class SiteProjector:
             await asyncio.to_thread(doubt, fold, loaded)
         await sliced(fold.finish(), pause)
         await self._write(self.cursor, loaded.batch.last, fold.changes)
+        self.batch.learn(loaded.batch.passed, fold.changes.seconds)
         self.cursor = loaded.batch.last
         return loaded.batch.passed
 
@@ -186,21 +194,18 @@ class SiteProjector:
         script = lambda: derived.apply(  # noqa: E731
             site_id, gen, old, new, changes, decides=decides, seals=seals, ruleset=version
         )
+        may_take = may_take_s(pressed=self.writer.pressed)
         await self.writer.run(script, moves=bool(changes.consequences))
         self.withdrawn |= bool(changes.withdrawn)
-        if changes.seconds > WRITING_S:
-            self.long_turns += 1
-        if new > old:
-            self.most = _paced(self.most, changes.seconds, (BATCH_LEAST, BATCH))
+        self.long_turns += changes.seconds > 2 * may_take
 
     # ------------------------------------------------------------ loading
 
-    async def _load(
-        self, reader: Reader, fold: Fold, pause: Pause, until: int | None
-    ) -> Loaded | None:
+    async def _load(self, reader: Reader, fold: Fold, until: int | None) -> Loaded | None:
         site_id, gen = self.site.site_id, self.gen
         await self._begin(reader)
-        found = await entries.after(reader, site_id, self.cursor, self.batch)
+        size = min(self.trusted, self.batch.size(pressed=self.writer.pressed))
+        found = await entries.after(reader, site_id, self.cursor, size)
         found = [entry for entry in found if until is None or entry.seq <= until]
         if not found:
             return None
@@ -214,7 +219,7 @@ class SiteProjector:
             live=self.decides,
             sealed=self.seals > 0,
         )
-        return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, pause))
+        return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, aside))
 
     async def _begin(self, reader: Reader) -> None:
         """Where the tables are, if nothing is in memory."""
@@ -270,7 +275,7 @@ class SiteProjector:
         ends = way.kind == VISITOR
         way = way._replace(kind=VISITOR, subject_id=0)
         changes = Changes(walk=way, walked=version if ends else 0)
-        await self._write_rescored(changes, way)
+        await self._write_rescored(changes, 0, way)
         self.walked = version if ends else self.walked
         return True
 
@@ -326,13 +331,14 @@ class SiteProjector:
         try:
             left = list(subjects)
             while left:
-                part, left = left[: self.subjects], left[self.subjects :]
+                size = self.subjects.size(pressed=self.writer.pressed)
+                part, left = left[:size], left[size:]
                 if way is not None:
                     way = way._replace(subject_id=part[-1][1], done=way.done + len(part))
                 changes = await self._rescored(found, part, steps, way)
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(self._write_rescored(changes, way))
+                writing = asyncio.create_task(self._write_rescored(changes, len(part), way))
             if writing is not None:
                 await writing
         except BaseException:
@@ -357,20 +363,12 @@ class SiteProjector:
         fold.changes.walk = way
         return fold.changes
 
-    async def _write_rescored(self, changes: Changes, way: Walk | None) -> None:
+    async def _write_rescored(self, changes: Changes, count: int, way: Walk | None) -> None:
         try:
             await self._write(self.cursor, self.cursor, changes)
         except BaseException:
             self.forget()
             raise
-        self.subjects = _paced(self.subjects, changes.seconds, SUBJECTS)
+        self.subjects.learn(count, changes.seconds)
         if way is not None:
             self.way = way
-
-
-def _paced(size: int, seconds: float, bounds: tuple[int, int]) -> int:
-    """How many to write at one time, so that it takes no longer than it may."""
-    least, most = bounds
-    if seconds > WRITING_S:
-        return max(least, size * 3 // 4)
-    return min(most, size * 5 // 4) if seconds < WRITING_S / 2 else size

@@ -107,7 +107,8 @@ class Changes:
     """What one projection result writes. Rows are without site and generation, key first."""
 
     rows: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)
-    deletes: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    #: By statement: what each of them is done with, before anything else is written.
+    deletes: dict[str, list[Row]] = field(default_factory=dict)
     removed: dict[str, dict[Row, None]] = field(default_factory=dict)
     rollups: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     #: Days of which the columns are others now: what was packed of them is void.
@@ -148,9 +149,8 @@ class Changes:
 
     def drop(self, table: Table, where: str, *args: Any) -> None:
         """Delete rows of this site and generation: `where` names columns, `$3` is the first."""
-        self.deletes.append(
-            (f"DELETE FROM {table.name} WHERE site_id = $1 AND gen = $2 AND {where}", args)
-        )
+        sql = f"DELETE FROM {table.name} WHERE site_id = $1 AND gen = $2 AND {where}"
+        self.deletes.setdefault(sql, []).append(args)
 
     def __bool__(self) -> bool:
         return bool(
@@ -231,8 +231,8 @@ def apply(
 
 def write(site_id: int, gen: int, changes: Changes) -> Script[None]:
     """The rows alone."""
-    for sql, args in changes.deletes:
-        yield Query(sql, (site_id, gen, *args))
+    for sql, which in changes.deletes.items():
+        yield Query(sql, _scoped(site_id, gen, which), many=True)
     for table in TABLES:
         removed = changes.removed.get(table.name)
         if removed:

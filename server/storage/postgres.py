@@ -70,6 +70,7 @@ class PostgresDatabase:
         self._pool: Any = None
         self._writer: Any = None
         self._turn = asyncio.Lock()
+        self.turns = 0
         self.kept = Kept()
 
     async def open(self) -> None:
@@ -104,6 +105,7 @@ class PostgresDatabase:
 
     async def turn(self, scripts: Sequence[ScriptMaker]) -> list[Outcome]:
         async with self._turn:
+            self.turns += 1
             for left in reversed(range(ATTEMPTS)):
                 connection = await self._writable()
                 try:
@@ -163,13 +165,22 @@ class PostgresDatabase:
     async def scrub(self) -> bool:
         """Let the space of deleted rows be used again; what the server's files and its own log of
         writes still hold of them is the server's affair, so nothing is promised."""
-        with suppress(Exception):  # vacuuming needs a right of its own, and time
+        await self._aside("VACUUM")
+        return False
+
+    async def analyze(self, tables: Sequence[str]) -> None:
+        """Have the planner look at tables, by their quoted names."""
+        await self._aside(f"ANALYZE {', '.join(tables)}")
+
+    async def _aside(self, command: str) -> None:
+        """Housekeeping on a connection of its own. It needs a right of its own, and time: where it
+        cannot be done nothing is lost."""
+        with suppress(Exception):
             connection, _ = await connect(self.url, self.write_limit_s, self.durable)
             try:
-                await connection.execute("VACUUM")
+                await connection.execute(command)
             finally:
                 await connection.close(timeout=2)
-        return False
 
     async def backup(self, target: str) -> None:
         raise HandraiseError(

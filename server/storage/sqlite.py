@@ -298,7 +298,8 @@ class SqliteDatabase:
         self._writer: SqliteWriter | None = None
         self._turn = asyncio.Lock()
         self.kept = Kept()
-        self._readers: asyncio.Queue[SqliteReader] = asyncio.Queue()
+        #: Whoever read last reads next: one page cache is warm, and the others stay small.
+        self._readers: asyncio.LifoQueue[SqliteReader] = asyncio.LifoQueue()
         self._opened: list[SqliteReader] = []
 
     async def open(self) -> None:

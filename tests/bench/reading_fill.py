@@ -168,13 +168,13 @@ def _data(kind: Kind, number: int, visitor: int) -> str:
 def in_bulk() -> Iterator[None]:
     """While a site is filled nobody waits for an answer: results of thousands of entries, and a
     large cache. What is derived is the same, whatever a result's size."""
-    known = site_projector.BATCH_LEAST, site_projector.BATCH, sqlite.PAGE_CACHE_KB
-    site_projector.BATCH_LEAST = site_projector.BATCH = 4_096
+    known = site_projector.BATCH, sqlite.PAGE_CACHE_KB
+    site_projector.BATCH = {"sqlite": (4_096, 4_096)}
     sqlite.PAGE_CACHE_KB = 400_000
     try:
         yield
     finally:
-        site_projector.BATCH_LEAST, site_projector.BATCH, sqlite.PAGE_CACHE_KB = known
+        site_projector.BATCH, sqlite.PAGE_CACHE_KB = known
 
 
 async def _fill(place: Path, parts: Iterator[list[Event]], events: int) -> None:

@@ -63,7 +63,7 @@ async def fill(path: Path) -> None:
 
 async def project(path: Path) -> None:
     """To the head of the log, what is decided on the way included, in many small results."""
-    site_projector.BATCH = site_projector.BATCH_LEAST = 16
+    site_projector.BATCH = {"sqlite": (16, 16)}
     database = SqliteDatabase(path)
     await database.open()
     metrics = Metrics()

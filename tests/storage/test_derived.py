@@ -57,7 +57,7 @@ async def test_no_deletion_looks_through_a_site(database: Database, table: Table
     where = DROPPED[table]
     changes = Changes()
     changes.drop(table, where, *range(where.count("$")))
-    ((sql, args),) = changes.deletes
+    ((sql, (args,)),) = changes.deletes.items()
     plan = await database.fetch(f"EXPLAIN QUERY PLAN {sql}", 1, GEN, *args)
     columns = [name.split(" = ")[0] for name in where.split(" AND ")]
     assert all(f"{column}=?" in plan[0][3] for column in columns), plan

@@ -80,3 +80,15 @@ async def test_a_long_reader_holds_up_few_turns(database: SqliteDatabase) -> Non
     late = time.monotonic() + BOUND_AGAIN_MOST_S + 2
     while await write(database) > MOST_BYTES:
         assert time.monotonic() < late, "the log was not cut"
+
+
+async def test_who_read_last_reads_next(database: SqliteDatabase) -> None:
+    """One page cache stays warm, and the others take no memory, unless several read at once."""
+    async with database.snapshot() as first:
+        pass
+    async with database.snapshot() as second, database.snapshot() as beside:
+        assert second is first
+        assert beside is not first
+    for _ in range(5):
+        async with database.snapshot() as again:
+            assert again in {first, beside}
