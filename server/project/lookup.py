@@ -15,7 +15,8 @@ from server.storage.database import Reader, Row
 from server.storage.entries import Entry
 from server.storage.session_events import Happened
 
-REMEMBERED = 50_000
+#: Texts that are kept, and what was read from them.
+REMEMBERED = 20_000
 _json = msgspec.json.Decoder()
 
 
@@ -33,17 +34,6 @@ class Arrived(NamedTuple):
     external: bool
     referrer: str
     utm: str
-
-
-class Around(NamedTuple):
-    """Where and on what somebody was."""
-
-    country: str
-    company: str
-    device: str
-    browser: str
-    os: str
-    language: str
 
 
 NO_PAGE = Page("", (), "")
@@ -84,8 +74,12 @@ class Lookup:
         self.agents = agents
         self.texts: dict[int, str] = {}
         self._pages: dict[int, Page] = {}
-        self._arrivals: dict[tuple[int | None, int | None, int | None], Arrived] = {}
-        self._around: dict[tuple[int | None, int | None, int | None], Around] = {}
+        # By what they follow from and no more: of pages, places and browsers together there are
+        # many times as many.
+        self._arrivals: dict[tuple[str, int | None, int | None], Arrived] = {}
+        self._agents: dict[int | None, tuple[str, str, str]] = {}
+        self._places: dict[int | None, tuple[str, str]] = {}
+        self._languages: dict[int | None, str] = {}
 
     async def prepare(self, reader: Reader, rows: Iterable[Entry]) -> None:
         """Read the texts that these entries name and nobody has asked for yet."""
@@ -116,11 +110,13 @@ class Lookup:
             known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
 
     def _known(self) -> dict[int, str]:
-        if max(len(self.texts), len(self._arrivals), len(self._around)) > REMEMBERED:
+        if max(len(self.texts), len(self._arrivals)) > REMEMBERED:
             self.texts.clear()
-            self._around.clear()
             self._pages.clear()
             self._arrivals.clear()
+            self._agents.clear()
+            self._places.clear()
+            self._languages.clear()
         return self.texts
 
     def text(self, text_id: int | None) -> str:
@@ -139,41 +135,45 @@ class Lookup:
         return found
 
     def _arrived(self, row: Entry | Happened) -> Arrived:
-        key = (row.url_id, row.referrer_id, row.campaign_id)
+        host = self.page(row.url_id).host
+        key = (host, row.referrer_id, row.campaign_id)
         found = self._arrivals.get(key)
         if found is None:
             referrer, campaign = self.text(row.referrer_id), self.text(row.campaign_id)
-            touch = touch_of(
-                self.page(row.url_id).host, referrer, campaign, self.site.settings.own_hosts
-            )
+            touch = touch_of(host, referrer, campaign, self.site.settings.own_hosts)
             found = self._arrivals[key] = Arrived(*touch, host_of(referrer), _utm(campaign))
         return found
 
-    def _look_around(self, row: Entry) -> Around:
-        place = _json.decode(self.text(row.place_id) or "{}")
-        screen = _json.decode(self.text(row.screen_id) or "{}")
-        device = browser = os = ""
-        if row.agent_id is not None:
-            agent = self.agents.read(self.text(row.agent_id))
-            device, browser, os = agent.device, agent.browser, agent.os
-        found = Around(
-            place.get("country", ""),
-            place.get("company", ""),
-            device,
-            browser,
-            os,
-            str(screen.get("l", "")),
-        )
-        self._around[row.agent_id, row.place_id, row.screen_id] = found
+    def _agent(self, agent_id: int | None) -> tuple[str, str, str]:
+        """Device, browser and system."""
+        found = self._agents.get(agent_id)
+        if found is None:
+            agent = self.agents.read(self.text(agent_id)) if agent_id is not None else None
+            found = (agent.device, agent.browser, agent.os) if agent else ("", "", "")
+            self._agents[agent_id] = found
+        return found
+
+    def _place(self, place_id: int | None) -> tuple[str, str]:
+        """Country and company."""
+        found = self._places.get(place_id)
+        if found is None:
+            place = _json.decode(self.text(place_id) or "{}")
+            found = self._places[place_id] = (place.get("country", ""), place.get("company", ""))
+        return found
+
+    def _language(self, screen_id: int | None) -> str:
+        found = self._languages.get(screen_id)
+        if found is None:
+            screen = _json.decode(self.text(screen_id) or "{}")
+            found = self._languages[screen_id] = str(screen.get("l", ""))
         return found
 
     def see(self, row: Entry) -> Seen:
         """One event in words."""
         page = self.page(row.url_id)
         arrived = self._arrived(row) if row.kind == Kind.PAGE_VIEW else NOWHERE
-        around = self._around.get((row.agent_id, row.place_id, row.screen_id))
-        if around is None:
-            around = self._look_around(row)
+        device, browser, system = self._agent(row.agent_id)
+        country, company = self._place(row.place_id)
         return Seen(
             seq=row.seq,
             at=row.at,
@@ -190,12 +190,12 @@ class Lookup:
             external=arrived.external,
             referrer=arrived.referrer,
             utm=arrived.utm,
-            country=around.country,
-            company=around.company,
-            device=around.device,
-            browser=around.browser,
-            os=around.os,
-            language=around.language,
+            country=country,
+            company=company,
+            device=device,
+            browser=browser,
+            os=system,
+            language=self._language(row.screen_id),
             page_view=row.page_view,
             flags=row.flags,
             consent=CONSENTS[row.consent],

@@ -51,7 +51,7 @@ READ = 64
 #: Computing lets others run after this long.
 SLICE_S = 0.001
 VISITORS_KEPT = 3_000
-PERSONS_KEPT = 4_000
+PERSONS_KEPT = 2_000
 
 
 async def aside() -> None:

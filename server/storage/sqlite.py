@@ -24,7 +24,7 @@ from server.storage.sqlite_faults import is_busy, is_fault, numbered, told
 from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
 
-PAGE_CACHE_KB, READ_CACHE_KB = 16_000, 6_000
+PAGE_CACHE_KB, READ_CACHE_KB = 8_000, 4_000
 #: 8 MB of log: whoever waits for a checkpoint waits 6 ms. With 10 MB the log came to 20 under load.
 CHECKPOINT_PAGES = 2_000
 #: A log of this length waits for its readers, so that it ends below 16 MB.
