@@ -61,7 +61,7 @@ class Metrics:
         )
         self.long_turns = Counter(
             "handraise_long_turns",
-            "Projection results that took longer to write than they may",
+            "Projection results that took more than twice as long to write as they should",
             registry=registry,
         )
         self._disk(registry)
