@@ -9,7 +9,6 @@ import asyncio
 from contextlib import suppress
 from typing import NoReturn
 
-from server.errors import Overloaded
 from server.storage.postgres import PostgresDatabase
 
 LOOK_S = 1.0
@@ -33,7 +32,7 @@ class Statistics:
             await asyncio.sleep(LOOK_S)
             if self.database.turns != self._looked:
                 self._looked = self.database.turns
-                with suppress(Overloaded):
+                with suppress(Exception):  # nothing is lost: the server looks by itself
                     await self.look()
 
     async def look(self) -> list[str]:
