@@ -32,4 +32,5 @@ class Portion:
 
 
 def may_take_s(*, pressed: bool) -> float:
+    """Seconds that writing a result may take; `pressed` is whether many events wait."""
     return PRESSED_S if pressed else CALM_S
