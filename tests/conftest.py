@@ -14,6 +14,7 @@ from hypothesis import settings
 from server.app import Handraise, running
 from server.settings import Settings
 from server.storage.database import Database
+from tests.constants import changed, constants
 from tests.engines import (
     CannotStart,
     Cluster,
@@ -58,6 +59,14 @@ def umask() -> Iterator[None]:
     os.umask(0o022)
     yield
     os.umask(0o022)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def same_program() -> Iterator[None]:
+    """The tests of a module leave the program to the next as they found it."""
+    before = constants()
+    yield
+    assert not changed(before, constants()), "a test left another value behind"
 
 
 @pytest.fixture(scope="session")

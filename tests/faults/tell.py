@@ -62,8 +62,7 @@ async def fill(path: Path) -> None:
 
 
 async def project(path: Path) -> None:
-    """To the head of the log, what is decided on the way included, in many small results."""
-    site_projector.BATCH = {"sqlite": (16, 16)}
+    """To the head of the log, what is decided on the way included."""
     database = SqliteDatabase(path)
     await database.open()
     metrics = Metrics()
@@ -144,6 +143,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.apart:
         site_projector.SiteProjector._write = _apart  # type: ignore[method-assign]
+    site_projector.BATCH = {"sqlite": (16, 16)}  # many small results, to be killed in between
     asyncio.run(project(given.path))
 
 
