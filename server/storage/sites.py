@@ -82,6 +82,20 @@ def add(name: str, key: str, secret: str, settings: SiteSettings, now: int) -> S
     )
 
 
+def held_settings(site_id: int) -> Script[SiteSettings]:
+    """Settings to be changed in this turn. Raises `NotFound`.
+
+    The row is written, not only read: on PostgreSQL another node's turn waits for this one, and
+    then sees what it has changed.
+    """
+    rows = yield Query(
+        "UPDATE sites SET settings = settings WHERE site_id = $1 RETURNING settings", (site_id,)
+    )
+    if not rows:
+        raise NotFound("no such site")
+    return msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
+
+
 def change_settings(site_id: int, settings: SiteSettings, *, shapes: bool = True) -> Script[None]:
     """`shapes`: what is derived changes with them, so the tables have to be made again."""
     rows = yield Query(

@@ -44,12 +44,9 @@ def change_settings(
 ) -> Script[SiteSettings]:
     """The row and the decision that says what was changed, by whom; the settings afterwards.
 
-    Read, changed and written in one turn: two changes at one moment both count.
+    Held, changed and written in one turn: two changes at one moment both count, on any nodes.
     """
-    rows = yield Query("SELECT settings FROM sites WHERE site_id = $1", (site_id,))
-    if not rows:
-        raise NotFound("no such site")
-    before = msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
+    before = yield from sites.held_settings(site_id)
     after, said = changed(before, change)
     yield from sites.change_settings(site_id, after, shapes=shaped(before, after))
     entry = decision(Kind.SETTINGS, {"settings": said, "author": author}, now)
@@ -62,10 +59,7 @@ def change_form(
 ) -> Script[bool]:
     """What was decided about one form, in place of what was; the others stay as they are. Whether
     what is derived changes with it."""
-    rows = yield Query("SELECT settings FROM sites WHERE site_id = $1", (site_id,))
-    if not rows:
-        raise NotFound("no such site")
-    before = msgspec.json.decode(rows[0][0], type=SiteSettings, strict=False)
+    before = yield from sites.held_settings(site_id)
     kept = tuple(one for one in before.forms if one.key != key)
     change = SettingsChange(forms=(*kept, rule) if rule else kept)
     after = yield from change_settings(site_id, change, author, now)

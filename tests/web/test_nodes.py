@@ -143,6 +143,23 @@ async def test_sites_keys_and_settings_are_known_everywhere(pair: Pair) -> None:
     assert answer.json()["dropped"][0]["reason"] == "origin"
 
 
+async def test_two_nodes_change_settings_at_one_moment(pair: Pair) -> None:
+    """Each has changed another setting: both count, as often as they meet."""
+    path, decided = f"/{pair.id}/settings", []
+    for number in range(1, 26):
+        origins = [f"https://shop{number}.example"]
+        await asyncio.gather(
+            pair.one.ask("PATCH", path, bot_retention_days=number),
+            pair.other.ask("PATCH", path, origins=origins),
+        )
+        rows = await pair.one.app.database.fetch(
+            "SELECT settings FROM sites WHERE site_id = $1", int(pair.id)
+        )
+        found = json.loads(rows[0][0])
+        decided.append((found["bot_retention_days"], found["origins"]) == (number, origins))
+    assert all(decided), f"{decided.count(False)} of {len(decided)} lost one"
+
+
 async def test_late_events_of_somebody_erased_vanish_on_every_node(pair: Pair) -> None:
     """At once: the other node learns of it in the very transaction that would store them."""
     one, other, ann = pair.one, pair.other, os.urandom(16)
