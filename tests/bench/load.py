@@ -2,8 +2,9 @@
 
 One epoll loop over plain sockets; every request is put together before the clock starts, and a
 response is only looked at for its status. Closed loop by default: each connection sends as soon as
-it was answered. With `--rate` open loop: requests leave on time, and latency counts from when a
-request was due, so a server that stalls cannot hide it.
+it was answered; one that is told to come again (503) does so with the same request after a tenth of
+a second, sooner than anybody who heeds `Retry-After`. With `--rate` open loop: requests leave on
+time, and latency counts from when a request was due, so a server that stalls cannot hide it.
 """
 
 import argparse
@@ -21,27 +22,33 @@ from collections.abc import Iterator
 from tests.bench.workload import EVENTS_A_VISITOR, VISITORS_A_CONNECTION, Workload
 
 CONNECTIONS = 64
+AGAIN_S = 0.1
 
 
 class Connection:
     """One keep-alive connection and the requests it has yet to send."""
 
-    __slots__ = ("buffer", "due", "requests", "socket")
+    __slots__ = ("buffer", "due", "last", "requests", "socket")
 
     def __init__(self, port: int, requests: Iterator[bytes]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.requests = requests
         self.due = 0.0
-        self.buffer = b""
+        self.last = self.buffer = b""
 
     def send(self, due: float) -> bool:
         request = next(self.requests, None)
         if request is None:
             return False
-        self.due = due
-        self.socket.sendall(request)
+        self.last = request
+        self.again(due)
         return True
+
+    def again(self, due: float) -> None:
+        """Send what was sent last."""
+        self.due = due
+        self.socket.sendall(self.last)
 
     def answered(self) -> bytes:
         """The status line once the response is complete, else nothing."""
@@ -95,17 +102,20 @@ def quantile(ordered: list[float], part: float) -> float:
 
 
 def saturate(connections: list[Connection], seconds: float) -> Result:
-    """Every connection sends as soon as it was answered."""
+    """Every connection sends as soon as it was answered, or later where it was refused."""
     result = Result()
     poll = select.epoll()
     by_fd = {c.socket.fileno(): c for c in connections}
     for fd in by_fd:
         poll.register(fd, select.EPOLLIN)
     clock = time.perf_counter
+    refused: deque[tuple[float, Connection]] = deque()  # when each comes again, soonest first
     result.began = clock()
     end = result.began + seconds
     waiting = sum(connection.send(clock()) for connection in connections)
     while waiting:
+        while refused and refused[0][0] <= clock():
+            refused.popleft()[1].again(clock())
         for fd, _ in poll.poll(0):  # never asleep: waking a core is dear in a virtual machine
             connection = by_fd[fd]
             status = connection.answered()
@@ -113,7 +123,9 @@ def saturate(connections: list[Connection], seconds: float) -> Result:
                 continue
             now = clock()
             result.add(status, connection.due, now)
-            if now > end or not connection.send(clock()):
+            if status == b"503" and now + AGAIN_S < end:
+                refused.append((now + AGAIN_S, connection))
+            elif now > end or not connection.send(clock()):
                 waiting -= 1
     return result
 

@@ -15,7 +15,7 @@ import h11
 import pytest
 
 from server.project import site_projector
-from tests.bench import flame, lengths, listening, rivals
+from tests.bench import flame, lengths, listening, load, rivals
 from tests.bench.late import World
 from tests.bench.load import Result
 from tests.bench.place import NAME, now_ms
@@ -201,6 +201,32 @@ async def test_what_we_drop_ourselves_is_refused_too() -> None:
 
     result = await visited("handraise", "k1", Tracker(answer))
     assert (len(result.latencies), result.refused) == (300, 100)
+
+
+async def test_who_is_refused_comes_again_with_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that is full ends no run: every request is answered in the end, and none is lost."""
+    monkeypatch.setattr(load, "AGAIN_S", 0.001)
+    empty = [("content-length", "0")]
+    tracker = Tracker(lambda n: (503 if n % 3 else 202, empty, b""))
+    sent = [f"POST /{n} HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n" for n in range(60)]
+    server = await asyncio.start_server(tracker.serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+
+        def run() -> Result:
+            streams = [[one.encode() for one in sent[start::4]] for start in range(4)]
+            connections = [load.Connection(port, iter(one)) for one in streams]
+            try:
+                return load.saturate(connections, 20.0)
+            finally:
+                for connection in connections:
+                    connection.socket.close()
+
+        result = await asyncio.to_thread(run)
+    assert (len(result.latencies), result.refused) == (60, 120)
+    assert {request.target for request, _ in tracker.requests} == {
+        f"/{n}".encode() for n in range(60)
+    }
 
 
 def test_listeners_that_miss_and_listeners_that_see_twice_do_not_make_up_for_each_other() -> None:
