@@ -22,7 +22,7 @@ from server.project.standing import Told
 from server.project.typos import KIND as TYPO
 from server.project.typos import MOST_PERSONS
 from server.project.visitor import Rules, Visitor, grants
-from server.storage import derived, entries
+from server.storage import derived, entries, session_events
 from server.storage import identities as names
 from server.storage import people as rows
 from server.storage.database import Reader
@@ -30,6 +30,8 @@ from server.storage.entries import Entry
 
 #: What stands for no class: that of accept.
 AS_ACCEPTED = -1
+#: Stored events read of the visitors of one result: a kilobyte each until it is written.
+READ_EVENTS = 20_000
 
 
 class Loaded(NamedTuple):
@@ -97,6 +99,21 @@ class Loader:
             again[0] = await self.histories.lone(lone)
         persons = await self._load_people(reader, batch, settled, again)
         return Loaded(batch, settled, again, persons)
+
+    async def fitting(self, reader: Reader, found: Sequence[Entry], cursor: int) -> list[Entry]:
+        """The first of these entries, as many as may be loaded at one time: whose visitors have no
+        more events together, of which nothing is in memory, than `READ_EVENTS`; one at least."""
+        visitors = {entry.visitor_id or 0 for entry in found} - self.visitors.keys()
+        cold = sorted(one for one in visitors if 0 < one <= cursor)
+        if len(cold) < 2:
+            return list(found)
+        counts = await session_events.counts(reader, self.site_id, self.gen, cold)
+        room = READ_EVENTS
+        for place, entry in enumerate(found):
+            room -= counts.pop(entry.visitor_id or 0, 0)
+            if room < 0 and place:
+                return list(found[:place])
+        return list(found)
 
     async def _late(self, reader: Reader, batch: Batch, cursor: int, anew: set[int]) -> set[int]:
         """Bring the visitors of a batch into memory; those with events out of order are returned,

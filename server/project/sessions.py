@@ -33,13 +33,12 @@ OPENERS = frozenset(
 class Reading:
     """One page view of a session while engagement for it may still come."""
 
-    __slots__ = ("groups", "ms", "page", "row", "scroll", "seq")
+    __slots__ = ("at", "groups", "ms", "page", "q", "scroll", "seq")
 
     def __init__(self, seen: Seen) -> None:
-        self.seq = seen.seq
+        self.at, self.q, self.seq = seen.at, seen.q, seen.seq
         self.page = seen.page
         self.groups = seen.groups
-        self.row = (seen.at, seen.q, seen.seq)
         self.ms = 0
         self.scroll = 0
 

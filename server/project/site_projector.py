@@ -23,6 +23,7 @@ from server.project.loading import Loaded, Loader
 from server.project.lookup import Classes, Lookup
 from server.project.pacing import Portion, may_take_s
 from server.project.people import Population
+from server.project.remembered import Remembered
 from server.project.rescoring import Read, Rescoring, Sliced, Subject, rescore
 from server.project.rules import Ruleset
 from server.project.ruleset import DEFAULT, decode
@@ -30,7 +31,7 @@ from server.project.sessions import Zone
 from server.project.signals import Matcher
 from server.project.subjects import PERSON, VISITOR
 from server.project.taking import doubt, take
-from server.project.visitor import Rules, Visitor
+from server.project.visitor import Rules
 from server.storage import derived, entries
 from server.storage import identities as names
 from server.storage import people as rows
@@ -50,8 +51,9 @@ SUBJECTS = (8, 256)
 READ = 64
 #: Computing lets others run after this long.
 SLICE_S = 0.001
-VISITORS_KEPT = 3_000
 PERSONS_KEPT = 2_000
+#: Sessions of them, about a kilobyte each.
+PARTS_KEPT = 20_000
 
 
 async def aside() -> None:
@@ -121,7 +123,7 @@ class SiteProjector:
         """Drop everything in memory: it is read again from the tables."""
         self.cursor = self.seals = -1
         self.walked, self.way = 0, Walk()  # by which ruleset everybody is scored, and the next
-        self.visitors: dict[int, Visitor] = {}
+        self.visitors = Remembered()
         self.people = Population()
 
     def sealed(self, visitors: Iterable[int], seals: int) -> None:
@@ -172,6 +174,7 @@ class SiteProjector:
         await self._write(self.cursor, loaded.batch.last, fold.changes)
         self.batch.learn(loaded.batch.passed, fold.changes.seconds)
         self.cursor = loaded.batch.last
+        self.visitors.touched({*loaded.batch.groups, *loaded.again})
         return loaded.batch.passed
 
     async def _pass_over(self) -> int:
@@ -219,6 +222,7 @@ class SiteProjector:
             live=self.decides,
             sealed=self.seals > 0,
         )
+        found = await loader.fitting(reader, found, self.cursor)
         return await loader.load(reader, fold, found, self.cursor, lambda seen: sliced(seen, aside))
 
     async def _begin(self, reader: Reader) -> None:
@@ -234,13 +238,12 @@ class SiteProjector:
         self.lookup.classes = classes
 
     def _trim(self) -> None:
-        """Forget the visitors and persons kept longest, between batches."""
-        if len(self.visitors) > VISITORS_KEPT:
-            for visitor_id in list(self.visitors)[: VISITORS_KEPT // 3]:
-                del self.visitors[visitor_id]
-        if len(self.people.persons) > PERSONS_KEPT:
+        """Forget whom nothing came of for longest, between batches."""
+        self.visitors.trim()
+        persons = self.people.persons
+        if len(persons) > PERSONS_KEPT or sum(len(p.parts) for p in persons.values()) > PARTS_KEPT:
             self.people = Population()
-            self.visitors.clear()
+            self.visitors = Remembered()
 
     # ------------------------------------------------------------ scores without an event
 

@@ -289,7 +289,8 @@ class Visitor:
         reading = session.readings.get(seen.page_view)
         if reading is None:
             return (own,)
-        view = EventRow(*reading.row, int(Kind.PAGE_VIEW), reading.ms, reading.scroll)
+        row = (reading.at, reading.q, reading.seq)
+        view = EventRow(*row, int(Kind.PAGE_VIEW), reading.ms, reading.scroll)
         return (own, view)
 
 

@@ -97,3 +97,20 @@ async def alone(
             *padded(ats),
         )
     return rows
+
+
+async def counts(
+    reader: Reader, site_id: int, gen: int, visitor_ids: Sequence[int]
+) -> dict[int, int]:
+    """How many projected events visitors have; none are named of those who have none."""
+    found: dict[int, int] = {}
+    for part in chunks(visitor_ids):
+        rows = await reader.fetch(
+            "SELECT visitor_id, count(*) FROM session_events WHERE site_id = $1 AND gen = $2"
+            f" AND visitor_id IN {in_list(part, 3)} GROUP BY visitor_id",
+            site_id,
+            gen,
+            *padded(part),
+        )
+        found.update(rows)
+    return found
