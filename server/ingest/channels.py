@@ -128,7 +128,10 @@ _CHANNELS: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
 )
 
 
-@lru_cache(maxsize=4_096)
+#: Characters: a hostile sender cannot fill the memory.
+_MOST_REMEMBERED = 768
+
+
 def touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, ...]) -> Touch:
     """How a view arrived, from its stored host, referrer and campaign.
 
@@ -136,6 +139,12 @@ def touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, 
     (`*.x.example` lists every host below it). Parameters go before a paid click id, that before
     the referrer, and that before a click id that proves nothing.
     """
+    short = len(referrer) + len(campaign) <= _MOST_REMEMBERED
+    return (_touch_of if short else _touch_of.__wrapped__)(url_host, referrer, campaign, own_hosts)
+
+
+@lru_cache(maxsize=4_096)
+def _touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, ...]) -> Touch:
     marks = _marks(campaign)
     host = host_of(referrer)
     external = bool(host) and not is_own(host, url_host, own_hosts)

@@ -15,8 +15,9 @@ from server.storage.database import Reader, Row
 from server.storage.entries import Entry
 from server.storage.session_events import Happened
 
-#: Texts that are kept, and what was read from them.
+#: Texts that are kept, and what was read from them; and characters of these texts.
 REMEMBERED = 20_000
+REMEMBERED_LENGTH = 4_000_000
 _json = msgspec.json.Decoder()
 
 
@@ -73,6 +74,7 @@ class Lookup:
         self.site = site
         self.agents = agents
         self.texts: dict[int, str] = {}
+        self._length = 0  # of the texts, in characters
         self._pages: dict[int, Page] = {}
         # By what they follow from and no more: of pages, places and browsers together there are
         # many times as many.
@@ -99,19 +101,25 @@ class Lookup:
             )
             if text_id is not None and text_id not in known
         }
-        if missing:
-            known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
+        await self._read(reader, missing)
 
     async def prepare_happened(self, reader: Reader, rows: Iterable[Row]) -> None:
         """The same for rows of `Happened`."""
         known = self._known()
         missing = {i for row in rows for i in row[_TEXTS] if i is not None and i not in known}
+        await self._read(reader, missing)
+
+    async def _read(self, reader: Reader, missing: set[int]) -> None:
         if missing:
-            known.update(await entries.texts(reader, self.site.site_id, sorted(missing)))
+            found = await entries.texts(reader, self.site.site_id, sorted(missing))
+            self.texts.update(found)
+            self._length += sum(map(len, found.values()))
 
     def _known(self) -> dict[int, str]:
-        if max(len(self.texts), len(self._arrivals)) > REMEMBERED:
+        many = max(len(self.texts), len(self._arrivals)) > REMEMBERED
+        if many or self._length > REMEMBERED_LENGTH:
             self.texts.clear()
+            self._length = 0
             self._pages.clear()
             self._arrivals.clear()
             self._agents.clear()

@@ -14,6 +14,8 @@ from server.project.seen import Seen
 from server.project.signals import Fact, Hit, Matcher, SessionSignals
 
 QUARTER_MS = 900_000
+#: Characters of an address that weigh as much as an event.
+EVENT_CHARACTERS = 256
 #: The kinds that open a session. Engagement is the echo of a page view; consent, confirmations and
 #: mail opens happen without anybody reading.
 OPENERS = frozenset(
@@ -101,6 +103,7 @@ class Session:
         "told",
         "utm",
         "visitor_id",
+        "weight",
         "written",
     )
 
@@ -128,6 +131,7 @@ class Session:
         self.signals = SessionSignals()
         self.readings: dict[bytes, Reading] = {}
         self.submitted: set[tuple[str, Any]] = set()
+        self.weight = len(seen.referrer) // EVENT_CHARACTERS  # in memory, by events
         self.written: Counted | None = None  # what the rollups hold of it
         self.told: tuple[tuple[Hit, ...], tuple[Hit, ...]] = ((), ())  # signals in the tables
 
@@ -135,6 +139,7 @@ class Session:
         """Count one event of this session; the signals it gave."""
         self.session_id = min(self.session_id, seen.seq)
         self.events += 1
+        self.weight += 1
         if not gone(self.end_at, seen.at):
             self.end_at = max(self.end_at, seen.at)
         if seen.kind is Kind.PAGE_VIEW:
@@ -158,6 +163,7 @@ class Session:
             self.language = self.language or seen.language
         self.exit_page = seen.page
         self.readings[seen.event_id] = Reading(seen)
+        self.weight += len(seen.page) // EVENT_CHARACTERS
 
     def _submit(self, seen: Seen, purpose: str) -> bool:
         """The first submission of (form, identifier) counts; later ones are the same one."""

@@ -10,7 +10,10 @@ from typing import Any
 
 from server.storage.database import Query, Script, chunks, in_list, padded
 
+#: Texts and visitors of a site that are known by heart, and characters of these texts: addresses of
+#: 2,000 characters, which anybody may send, had taken 60 MB.
 CACHE_SIZE = 30_000
+CACHE_LENGTH = 4_000_000
 #: Finer than elsewhere: nearly every turn looks some names up, and each one that only fills a list
 #: costs as much as a real one.
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -28,6 +31,7 @@ class Names:
         self.epoch = -1
         self.strings: dict[str, int | None] = {"": None}
         self.visitors: dict[bytes | None, int | None] = {None: None}
+        self._length = 0  # of the strings, in characters
         self._fresh_strings: list[str] = []
         self._fresh_visitors: list[bytes] = []
 
@@ -35,9 +39,12 @@ class Names:
         """Start a transaction; another epoch means that interned rows were deleted."""
         if epoch != self.epoch:
             self.strings, self.visitors = {"": None}, {None: None}
-            self.epoch = epoch
-        _trim(self.strings)
-        _trim(self.visitors)
+            self.epoch, self._length = epoch, 0
+        if len(self.strings) > CACHE_SIZE or self._length > CACHE_LENGTH:
+            _trim(self.strings)
+            self._length = sum(map(len, self.strings))
+        if len(self.visitors) > CACHE_SIZE:
+            _trim(self.visitors)
 
     def rollback(self) -> None:
         """Forget what was learned since the last commit."""
@@ -53,6 +60,7 @@ class Names:
 
     def _learn_string(self, text: str, string_id: int) -> None:
         self.strings[text] = string_id
+        self._length += len(text)
         self._fresh_strings.append(text)
 
     def _learn_visitor(self, key: bytes, visitor_id: int) -> None:
@@ -108,7 +116,6 @@ class Names:
 
 
 def _trim(cache: dict[Any, int | None]) -> None:
-    """Between two turns: leave the oldest out; dicts keep their order."""
-    if len(cache) > CACHE_SIZE:
-        for key in list(cache)[1 : CACHE_SIZE // 4]:  # the first is nothing's
-            del cache[key]
+    """Between two turns: leave the oldest third out; dicts keep their order."""
+    for key in list(cache)[1 : len(cache) // 3 + 1]:  # the first is nothing's
+        del cache[key]

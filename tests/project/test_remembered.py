@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from server.model import Kind
-from server.project import loading, remembered, site_projector
-from server.project.remembered import Remembered, events_of
+from server.project import loading, lookup, remembered, site_projector
+from server.project.remembered import Remembered, weight_of
 from server.project.seen import Seen
 from server.project.sessions import Session
 from server.project.site_projector import SiteProjector, aside
@@ -20,7 +20,7 @@ EACH = 30
 def visitor(visitor_id: int, events: int) -> Visitor:
     seen = Seen(seq=1, at=0, event_id=b"", kind=Kind.PAGE_VIEW, visitor_id=visitor_id)
     session = Session(seen, -1)
-    session.events = events
+    session.weight = events
     found = Visitor(visitor_id)
     found.sessions.append(session)
     return found
@@ -38,7 +38,7 @@ def memory(*events: int) -> Remembered:
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "VISITORS_KEPT", 6)
-    monkeypatch.setattr(remembered, "EVENTS_KEPT", 300)
+    monkeypatch.setattr(remembered, "WEIGHT_KEPT", 300)
     monkeypatch.setattr(loading, "READ_EVENTS", 100)
 
 
@@ -57,7 +57,7 @@ def test_too_many_visitors_or_events(events: tuple[int, ...], left: list[int]) -
     found = memory(*events)
     found.trim()
     assert list(found) == left
-    assert found.events == sum(events_of(one) for one in found.values())
+    assert found.weight == sum(weight_of(one) for one in found.values())
 
 
 def test_whoever_was_touched_stays() -> None:
@@ -69,19 +69,19 @@ def test_whoever_was_touched_stays() -> None:
 
 def test_events_that_came_later_count() -> None:
     found = memory(10, 10)
-    found[1].sessions[0].events = 250
+    found[1].sessions[0].weight = 250
     found.touched([1])
-    assert found.events == 260
+    assert found.weight == 260
 
 
 def test_who_was_taken_out_counts_until_it_is_noticed() -> None:
     found = memory(200, 10, 10, 150)
     del found[1]
     found.trim()
-    assert (list(found), found.events) == ([2, 3, 4], 170)
+    assert (list(found), found.weight) == ([2, 3, 4], 170)
     del found[2]
     found.touched([2])
-    assert found.events == 160
+    assert found.weight == 160
 
 
 async def busy(world: World, visitors: int) -> None:
@@ -105,7 +105,7 @@ async def test_visitors_of_many_events_are_read_a_few_at_a_time(database: Databa
         passed = []
         while count := await fresh.advance(aside):
             passed.append(count)
-            assert fresh.visitors.events <= 300 + 3 * (EACH + 2)
+            assert fresh.visitors.weight <= 300 + 3 * (EACH + 2)
         assert passed[:4] == [3, 3, 3, 2]  # of 30 events each; then what followed from the form
         assert len(fresh.visitors) < 10
         views = await world.rows("sessions", "visitor_id, page_views")
@@ -148,3 +148,25 @@ async def test_persons_of_many_visits_are_forgotten_too(
         await one.advance(aside)
         assert [len(person.parts) for person in one.people.persons.values()] == [2, 3]
         assert await world.rows("subjects", "sessions", "kind = 1") == [(2,), (2,), (3,)]
+
+
+@pytest.mark.anyio
+async def test_texts_are_forgotten_by_their_length(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends long addresses does not fill the memory; what follows from them is the same."""
+    monkeypatch.setattr(lookup, "REMEMBERED_LENGTH", 2_000)
+    async with tracking(database) as world:
+        one = SiteProjector(world.site, database, world.writer, AGENTS, lambda: world.now)
+        held = []
+        for number in range(12):
+            path = f"/{number}".ljust(500, "x")
+            await world.browser(number % 3 + 1).view(path, r=f"https://search.example{path}")
+            while await one.advance(aside):
+                pass
+            held.append(sum(map(len, one.lookup.texts.values())))
+        assert max(held) < 2_000 + 1_500 < sum(held)
+        assert [len(row[0]) for row in await world.rows("sessions", "landing")] == [500] * 3
+        found = {text for session in one.visitors[1].sessions for text in session.readings}
+        assert len(found) == 4
+        assert one.visitors.weight >= 12 + 12 * (500 // 256)
