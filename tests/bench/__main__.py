@@ -27,6 +27,7 @@ import click
 from tests.bench import (
     download,
     growth,
+    held,
     late,
     lengths,
     listening,
@@ -62,6 +63,7 @@ GROUPS = (
     "sustained",
     "matrix",
     "growth",
+    "memory",
     "live",
     "csv",
     "start",
@@ -166,6 +168,9 @@ class Bench:
             *growth.growth(self.data, self.scratch, levels, self.plan),
             *growth.projected(self._site(), self.scratch, self.large, self.plan),
         ]
+
+    def memory(self) -> list[Row]:
+        return held.held(self.sqlite(), quick=self.quick)
 
     def live(self) -> list[Row]:
         copies = Copies(self.filled(), self.scratch)

@@ -42,7 +42,7 @@ class Size(NamedTuple):
 
 
 #: Groups that use the filled log, and those that use the projected site.
-OF_LOG = {"append", "rebuild", "ingest", "sustained", "matrix", "growth", "live", "start"}
+OF_LOG = {"append", "rebuild", "ingest", "sustained", "matrix", "growth", "live", "start", "memory"}
 OF_SITE = {"reading", "disk", "growth"}
 
 
@@ -62,6 +62,7 @@ def _groups(size: Size) -> dict[str, float]:
         "postgres": postgres + plan.runs * run * (3 if quick else 11),
         "rebuild": size.events / REBUILT,
         "reading": 5.0 if quick else 30 + READS * 5 + len(ASKED) * 5,
+        "memory": 2 * AROUND_S + (2 if quick else 60),
         "live": 8 if quick else 20,
         "start": 6 * plan.runs,
         "csv": 8 + size.people(),

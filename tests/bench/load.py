@@ -19,7 +19,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 
-from tests.bench.workload import EVENTS_A_VISITOR, VISITORS_A_CONNECTION, Workload
+from tests.bench.workload import SHAPES, VISITORS_A_CONNECTION, Workload
 
 CONNECTIONS = 64
 AGAIN_S = 0.1
@@ -164,10 +164,11 @@ def pace(connections: list[Connection], seconds: float, rate: float) -> Result:
 
 def _streams(given: argparse.Namespace) -> list[list[bytes]]:
     """The requests of each connection, put together before the clock starts."""
-    work = Workload(given.seed, time.time_ns() // 1_000_000)
+    shape = SHAPES[given.shape]
+    work = Workload(given.seed, time.time_ns() // 1_000_000, shape=shape)
     streams: list[list[bytes]] = [[] for _ in range(given.connections)]
     # Each connection gets whole rounds of its visitors; with a rate, one to spare.
-    a_round = given.connections * VISITORS_A_CONNECTION * math.ceil(EVENTS_A_VISITOR / given.batch)
+    a_round = given.connections * VISITORS_A_CONNECTION * math.ceil(shape.events / given.batch)
     wanted = max(given.requests, a_round)
     if given.rate:
         wanted = int(a_round * (given.rate * given.seconds / given.batch // a_round + 2))
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--core", type=int, default=1)
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="usual")
     parser.add_argument("--cycle", action="store_true", help="send the same again (no-op only)")
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core % (os.cpu_count() or 1)})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -22,6 +23,7 @@ from tests.bench.place import NAME, now_ms
 from tests.bench.reading_fill import APPENDED, Site, filled_with
 from tests.bench.serving import Plan
 from tests.bench.table import Row, medians
+from tests.bench.workload import SHAPES, Workload
 
 pytestmark = pytest.mark.anyio
 
@@ -295,3 +297,21 @@ def test_a_fill_that_was_interrupted_goes_on(tmp_path: Path) -> None:
         (visits,) = connection.execute("SELECT count(*) FROM sessions").fetchone()
     assert (cursor, sent) == (head, events)
     assert visits > 150
+
+
+def sent(shape: str, batch: int) -> list[list[dict[str, Any]]]:
+    """The events of each request of one stream."""
+    stream = next(Workload(1, now_ms(), shape=SHAPES[shape]).requests(10, batch))
+    return [json.loads(request.partition(b"\r\n\r\n")[2])["e"] for request in stream]
+
+
+def test_busy_visitors_have_many_page_views_and_nothing_else() -> None:
+    requests = sent("busy", 50)
+    assert [len(events) for events in requests] == [50] * 100  # ten visitors, ten requests each
+    assert {event["y"] for events in requests for event in events} == {"page_view"}
+
+
+def test_long_addresses_never_come_again() -> None:
+    addresses = [event["u"] for events in sent("long", 10) for event in events]
+    assert [len(address) for address in addresses] == [1_900] * 100
+    assert len({address[:100] for address in addresses}) == 100

@@ -29,6 +29,23 @@ HEADER = (
 )
 
 
+class Shape(NamedTuple):
+    """What visitors do where it is not the usual: how many events each has, and how many characters
+    their addresses, no two of which are alike (0: the 5,000 usual ones). `views`: nothing else."""
+
+    events: int = EVENTS_A_VISITOR
+    address: int = 0
+    views: bool = False
+
+
+USUAL = Shape()
+SHAPES = {
+    "usual": USUAL,
+    "busy": Shape(events=500, views=True),
+    "long": Shape(address=1_900, views=True),
+}
+
+
 class Planned(NamedTuple):
     """One event before it is put into the wire's or the log's form."""
 
@@ -75,10 +92,11 @@ def text_id(value: bytes) -> str:
 
 class Workload:
     """Visitors and their events, the same for the same seed. `now` is the time in the ids, ms;
-    `key` the site's public key."""
+    `key` the site's public key, `shape` what differs from it on the wire."""
 
-    def __init__(self, seed: int, now: int, key: str = KEY) -> None:
+    def __init__(self, seed: int, now: int, key: str = KEY, shape: Shape = USUAL) -> None:
         self.key = key
+        self.shape = shape
         self.random = random.Random(seed)
         self.now = now
         self.agents = agents()
@@ -108,7 +126,7 @@ class Workload:
         view = b""
         page = 0
         for number in range(events):
-            chance = choose() if number else 1.0
+            chance = choose() if number and not self.shape.views else 1.0
             event_id = self.event_id(age)
             if chance > 0.333:
                 kind, view = Kind.PAGE_VIEW, event_id
@@ -134,7 +152,7 @@ class Workload:
 
     def _visitor_requests(self, batch: int) -> list[bytes]:
         person = self.person()
-        count = max(batch, EVENTS_A_VISITOR)  # a request is one visitor's
+        count = max(batch, self.shape.events)  # a request is one visitor's
         events = [self._wire(person, planned) for planned in self.visit(0, count)]
         parts = [events[i : i + batch] for i in range(0, len(events), batch)]
         return [self._request(person, part) for part in parts]
@@ -148,9 +166,13 @@ class Workload:
             more += f',"p":"{text_id(planned.page_view)}"'
         return (
             f'{{"i":"{text_id(planned.event_id)}","y":"{planned.kind.word}","t":{self.now},'
-            f'"u":"{self.urls[page]}","n":"Article {page} about things"{more},'
+            f'"u":"{self._address(planned)}","n":"Article {page} about things"{more},'
             f'"q":{planned.number},"d":{wire_data(person, planned)}}}'
         )
+
+    def _address(self, planned: Planned) -> str:
+        known, length = self.urls[planned.page], self.shape.address
+        return f"{known}/{planned.event_id.hex()}/".ljust(length, "x") if length else known
 
     def _request(self, person: Person, events: Sequence[str]) -> bytes:
         body = (
