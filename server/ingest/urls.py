@@ -168,7 +168,6 @@ def _sift(query: str) -> tuple[list[str], dict[str, str]]:
     return kept, tracked
 
 
-@lru_cache(maxsize=8_192)
 def host_of(url: str) -> str:
     """The host of a stored address or referrer; empty if it has none."""
     authority = url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0]
@@ -186,7 +185,6 @@ def is_local(host: str) -> bool:
     return host.startswith("127.") and host.replace(".", "").isdigit()
 
 
-@lru_cache(maxsize=8_192)
 def page_key(url: str, rule: PageKey) -> str:
     """What two views of the same page have in common: path, kept parameters, hash route."""
     shape = _SHAPE.fullmatch(url)
@@ -212,13 +210,17 @@ def _folded(path: str, rule: PageKey) -> str:
     return path if rule.keep_slash else path.rstrip("/") or "/"
 
 
-@lru_cache(maxsize=8_192)
 def groups_of(path: str, groups: tuple[PageGroup, ...]) -> tuple[str, ...]:
     """The names of the page groups a path belongs to, in the order of the groups.
 
     `*` stands for any text, slashes too; letters match in either case, and `/contact` also means
     `/contact/`. Time is linear in the path for each piece of a pattern: no backtracking (T32).
     """
+    return (_groups_of if len(path) <= _MAX_CACHED else _groups_of.__wrapped__)(path, groups)
+
+
+@lru_cache(maxsize=8_192)
+def _groups_of(path: str, groups: tuple[PageGroup, ...]) -> tuple[str, ...]:
     path = path.lower()
     return tuple(
         group.name

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.ingest import channels, urls
 from server.ingest.urls import (
     MAX_URL,
     groups_of,
@@ -338,3 +339,18 @@ def test_no_token_survives(token: str, name: str) -> None:
     page = read_url(f"{X}/?token={token}&access_{name}_token={token}&resetPassword={token}")
     assert page is not None
     assert page.url == f"{X}/"
+
+
+def test_nothing_long_is_remembered() -> None:
+    """Anybody may send addresses of 2,000 characters, each another: caches hold none of them."""
+    caches = (urls._read_cached, urls._read_short_referrer, urls._groups_of, channels._touch_of)
+    before = [cache.cache_info().currsize for cache in caches]
+    for number in range(50):
+        path = f"/{number}/".ljust(1_500, "x")
+        url = f"https://acme.example{path}"
+        page = read_url(url)
+        assert page is not None
+        assert (page.path, read_referrer(url)) == (path, url)
+        assert groups_of(path, (PageGroup("all", ("/*",)),)) == ("all",)
+        assert channels.touch_of("acme.example", url, "", ()).external is False
+    assert [cache.cache_info().currsize for cache in caches] == before
