@@ -84,7 +84,7 @@ def connect_demo() -> Connection:
 
 for command in (
     *(sites.site, sites.token, sites.link, users.users),
-    *(reading.people, reading.timeline, reading.export),
+    *(reading.people, reading.timeline, reading.export, reading.delivery),
     *(care.migrate, care.backup, care.restore, care.doctor),
     *(replays.rebuild, replays.verify),
     *decisions.COMMANDS,

@@ -83,6 +83,22 @@ async def subject_id(client: httpx2.AsyncClient, base: str, who: str) -> str:
 
 @click.command()
 @site_option
+@json_option
+@click.pass_obj
+def delivery(settings: Settings, /, site: str | None, as_json: bool) -> None:
+    """How well events arrive: lost, late and sent twice, by browser and by page."""
+
+    async def work() -> Any:
+        async with connected(settings) as client:
+            found = await the_site(client, site)
+            return await call(client, "GET", f"/api/v1/sites/{found['id']}/delivery")
+
+    found = run(work())
+    show(found, as_json, tables.delivery(found))
+
+
+@click.command()
+@site_option
 @click.option("--after", type=int, default=0, help="start after this entry number")
 @click.argument("file", type=click.File("wb"), default="-")
 @click.pass_obj

@@ -53,6 +53,37 @@ def people(items: Sequence[dict[str, Any]]) -> str:
     return table(heads, rows, "nobody yet: people appear here when a visitor sends a form")
 
 
+def delivery(found: dict[str, Any]) -> str:
+    """Shares in a sentence, then where events got lost or came late."""
+    if not found["events"]:
+        return "nothing to tell yet: no browser has sent numbered events"
+    sent = found["events"] + found["missing"]
+    shares = ", ".join(
+        f"{word} {_share(found[name], sent)}"
+        for word, name in (("missing", "missing"), ("late", "late"), ("duplicate", "duplicates"))
+    )
+    tabs = f"{found['tabs']:,} tab{'' if found['tabs'] == 1 else 's'}"
+    lines = [f"{shares} of {sent:,} events in {tabs} since {found['since'][:16]}"]
+    for head, rows in (("browser", found["browsers"]), ("page", found["pages"])):
+        cells = [
+            [
+                row["name"] or "unknown",
+                f"{row['events']:,}",
+                _share(row["missing"], row["events"] + row["missing"]),
+                _share(row["late"], row["events"]),
+            ]
+            for row in rows
+        ]
+        lines += ["", table([head, "events", "missing", "late"], cells, "")]
+    return "\n".join(lines)
+
+
+def _share(count: int, of: int) -> str:
+    """In per cent: `0.0 %` is none at all."""
+    share = 100 * count / of if of else 0.0
+    return f"{share:.1f} %" if share >= 0.05 or not count else "< 0.1 %"
+
+
 def _when(line: dict[str, Any]) -> str:
     """The day of a line of a receipt, or of how many earlier ones it is the sum."""
     return f"{line['times']:,} earlier" if line["times"] > 1 else (line["at"] or "")[:10]

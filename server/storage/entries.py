@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from server.errors import DataError, NotFound
-from server.model import Event
+from server.model import Class, Door, Event
 from server.storage.buried import Buried
 from server.storage.database import Query, Reader, Row, Script, chunks, in_list, padded
 from server.storage.names import Names
@@ -236,6 +236,33 @@ async def after(reader: Reader, site_id: int, seq: int, limit: int) -> list[Entr
         limit,
     )
     return [Entry._make(row) for row in rows]
+
+
+class Numbered(NamedTuple):
+    """An event that a browser has numbered within one of its tabs."""
+
+    visitor_id: int | None
+    tab: int
+    q: int
+    at: int
+    lag: int
+    url_id: int | None
+    agent_id: int | None
+
+
+async def numbered(reader: Reader, site_id: int, after: int, until: int) -> list[Numbered]:
+    """Events with a number within a tab, sent by browsers, with `after` < seq ≤ `until`."""
+    rows = await reader.fetch(
+        "SELECT visitor_id, tab, q, at, lag, url_id, agent_id FROM entries WHERE site_id = $1"
+        " AND seq > $2 AND seq <= $3 AND tab IS NOT NULL AND q > 0 AND door = $4 AND class = $5"
+        " ORDER BY seq",
+        site_id,
+        after,
+        until,
+        int(Door.COLLECT),
+        int(Class.HUMAN),
+    )
+    return [Numbered._make(row) for row in rows]
 
 
 async def by_seq(reader: Reader, site_id: int, seqs: Sequence[int]) -> dict[int, Entry]:

@@ -101,6 +101,7 @@ def stored(
             dropped.append((event.event_id.hex(), Refusal.UNSTORABLE))
     for _, reason in dropped:
         state.refused.add(site.site_id, str(reason), arrival.received, _sample(arrival))
+    state.refused.again(site.site_id, arrival.received, duplicates)
     return Answer(accepted, duplicates, dropped)
 
 

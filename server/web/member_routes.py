@@ -1,8 +1,9 @@
 """The rows of the route table about members, users, sign-ins, forms, and what was done."""
 
-from server.reports import live
+from server.reports import delivery, live
 from server.web import administration as admin
 from server.web import bodies, forms, listening, member_bodies, members, users
+from server.web import readings as read
 from server.web.operations import EVENTS, Operation
 from server.web.queries import AuditQuery, LiveQuery
 
@@ -45,6 +46,9 @@ MEMBERS = (
     Operation("POST", f"{SITE}/forms/preview", "previewForm",
               "What would be stored of a form under a rule that is not saved.",
               "read", forms.preview_form, forms.FormRow, body=forms.FormBody),
+    Operation("GET", f"{SITE}/delivery", "getDelivery",
+              "How well events arrive: lost, late and sent twice, by browser and by page.",
+              "read", read.get_delivery, delivery.Delivery),
     Operation("GET", f"{SITE}/live", "followSite",
               "What happens on the site, as it happens: server-sent events with JSON.",
               "read", listening.listen, live.LiveEvent, LiveQuery, media=EVENTS),

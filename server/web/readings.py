@@ -22,6 +22,7 @@ from server.reports import (
     visitors,
 )
 from server.reports.curve import ScoreCurve, score_curve
+from server.reports.delivery import Delivery, delivery
 from server.reports.filters import Filters, check_group
 from server.reports.moments import milli, read_since, read_time
 from server.reports.overview_shapes import Compare, Overview, Parts, Today
@@ -188,6 +189,11 @@ async def list_refused(call: Call) -> Refused:
     start = call.state.clock() - REFUSED_DAYS * DAY_MS if since is None else since
     async with call.state.database.snapshot() as reader:
         return await refused.refused(reader, call.site, start)
+
+
+async def get_delivery(call: Call) -> Delivery:
+    async with call.state.database.snapshot() as reader:
+        return await delivery(reader, call.site, call.state.tools.agents)
 
 
 async def get_overview(call: Call) -> Overview:

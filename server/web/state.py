@@ -18,6 +18,7 @@ from server.model import Class, Site
 from server.project.projector import REST_S, Projector
 from server.project.replay import Replays
 from server.reports import packing
+from server.reports.refused import DUPLICATE
 from server.settings import Settings
 from server.storage import refusals, sites, tokens, tombstones
 from server.storage.database import Database, Script, ScriptMaker
@@ -77,6 +78,11 @@ class Refused:
         waiting = self.samples.setdefault((site_id, reason), [])
         if len(waiting) < 10:
             waiting.append((now, msgspec.json.encode(sample).decode()))
+
+    def again(self, site_id: int, now: int, count: int) -> None:
+        """Events that came again and are stored once: counted here, and no refusal."""
+        if count:
+            self.counts[site_id, DUPLICATE, now // HOUR_MS] += count
 
     def classified(self, site_id: int, class_: Class, reason: str, now: int, url: str) -> None:
         """An event that was stored and kept out of the figures."""

@@ -50,6 +50,8 @@ def test_a_site_and_a_token(terminal: Terminal) -> None:
     assert token["token"].startswith("hr_")
     assert "nobody yet" in terminal.run("people").output
     assert terminal.json("people") == {"items": [], "next": None}
+    assert "nothing to tell yet" in terminal.run("delivery").output
+    assert terminal.json("delivery")["events"] == 0
 
 
 def test_with_several_sites_one_must_be_named(terminal: Terminal) -> None:

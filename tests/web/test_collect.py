@@ -13,6 +13,8 @@ import pytest
 from server.app import Handraise
 from server.ingest.payload import write_id
 from server.model import SiteSettings
+from server.reports.delivery import delivery
+from server.reports.refused import refused
 from server.storage import sites
 from tests.web.gated import guarded
 
@@ -327,3 +329,25 @@ async def test_hostile_headers_are_below_500(client: httpx2.AsyncClient) -> None
         assert (await client.post("/sign-out", headers=headers)).status_code < 500
         assert (await client.get("/p/k1.gif", headers=headers)).status_code < 500
     assert (await client.get("/api/v1/sites/%C2%B2/people")).status_code < 500
+
+
+async def test_what_came_twice_is_counted_and_is_no_refusal(
+    app: Handraise, client: httpx2.AsyncClient
+) -> None:
+    """Numbers 1, 2 and 4 of a tab; the batch comes again, for its answer got lost."""
+    now = app.state.clock()
+    sent = body(app, *(view(n, now, q=n) for n in (1, 2, 4)), s="AAAAAAAAAAE")
+    for _ in range(2):
+        assert (await client.post("/e", content=sent)).status_code == 202
+    script = app.state.refused.take()
+    assert script is not None
+    await app.state.writer.run(script)
+    (site,) = app.state.sites.all
+    async with app.database.snapshot() as reader:
+        found = await delivery(reader, site, app.state.tools.agents)
+        told = await refused(reader, site, 0)
+    assert (found.tabs, found.events, found.missing, found.late) == (1, 3, 1, 0)
+    assert found.duplicates == 3
+    assert [row.name for row in found.browsers] == ["Chrome"]
+    assert told.items == []
+    assert 'reason="duplicate"' not in (await client.get("/metrics")).text
