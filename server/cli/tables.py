@@ -78,6 +78,35 @@ def delivery(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+STORES = {"all": "all but private", "contact": "contact fields", "nothing": "nothing"}
+
+
+def forms(items: Sequence[dict[str, Any]]) -> str:
+    rows = [
+        [
+            one["key"],
+            STORES[one["stores"]],
+            one["purpose"],
+            one["submissions"],
+            one["starts"],
+            (one["last"] or "–")[:16].replace("T", " "),
+            one["page"] or "–",
+        ]
+        for one in items
+    ]
+    heads = ["form", "stores", "purpose", "sent", "started", "last (UTC)", "page"]
+    return table(heads, rows, "no form was seen yet: they appear here when somebody fills one in")
+
+
+def form(one: dict[str, Any]) -> str:
+    """What is stored of one form in a line, then its fields."""
+    shared = ", on a shared device" if one["kiosk"] else ""
+    head = f"{printable(one['key'])}: stores {STORES[one['stores']]}, purpose {one['purpose']}"
+    rows = [[row["name"], row["stored_as"] or "–", row["why"]] for row in one["fields"]]
+    fields = table(["field", "stored as", "why"], rows, "none of its fields was seen yet")
+    return f"{head}{shared}\n\n{fields}"
+
+
 def _share(count: int, of: int) -> str:
     """In per cent: `0.0 %` is none at all."""
     share = 100 * count / of if of else 0.0
