@@ -21,10 +21,12 @@ class Remembered(dict[int, Visitor]):
         super().__init__()
         self.weight = 0
         self._weights: dict[int, int] = {}  # by visitor; who was touched longest ago comes first
+        self._latest: set[int] = set()
 
     def touched(self, visitor_ids: Iterable[int]) -> None:
         """Weigh these again; they are the last to be forgotten."""
-        for visitor_id in visitor_ids:
+        self._latest = set(visitor_ids)
+        for visitor_id in self._latest:
             self.weight -= self._weights.pop(visitor_id, 0)
             visitor = self.get(visitor_id)
             if visitor is not None:
@@ -32,13 +34,15 @@ class Remembered(dict[int, Visitor]):
                 self.weight += weight
 
     def trim(self) -> None:
-        """Where they are too many, forget a third: those touched longest ago. Those that were
-        taken out by somebody else meanwhile were weighed until now."""
+        """Where they are too many, forget a third: those touched longest ago. Whoever was touched
+        last stays: of somebody with a hundred thousand events it would all be read again each time.
+        Those that were taken out by somebody else meanwhile were weighed until now."""
         if len(self) <= VISITORS_KEPT and self.weight <= WEIGHT_KEPT:
             return
         visitors, weight = VISITORS_KEPT * 2 // 3, WEIGHT_KEPT * 2 // 3
         for visitor_id in list(self._weights):
-            if len(self) <= visitors and self.weight <= weight:
+            done = len(self) <= visitors and self.weight <= weight
+            if done or visitor_id in self._latest:
                 return
             self.weight -= self._weights.pop(visitor_id)
             self.pop(visitor_id, None)

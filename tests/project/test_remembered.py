@@ -49,7 +49,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         ((10,) * 7, [4, 5, 6, 7]),  # a third of them goes
         ((100, 100, 100), [1, 2, 3]),
         ((100, 100, 101), [3]),  # 201 are more than two thirds of 300
-        ((1, 1, 1, 299), []),  # a single one that is too much for the rest
+        ((1, 1, 1, 299), [4]),  # one that is too much by itself, and was there last
         ((301, 1, 1), [2, 3]),
     ],
 )
@@ -65,6 +65,19 @@ def test_whoever_was_touched_stays() -> None:
     found.touched([1, 2])
     found.trim()
     assert list(found) == [1, 2, 6, 7]
+
+
+def test_all_who_were_touched_last_stay() -> None:
+    """However much they are: they come again with the next entries."""
+    found = memory(10, 10, 400, 500)
+    found.touched([3, 1])
+    found.trim()
+    assert sorted(found) == [1, 3]
+    found.trim()
+    assert (sorted(found), found.weight) == ([1, 3], 410)
+    found.touched([2])
+    found.trim()
+    assert list(found) == []
 
 
 def test_events_that_came_later_count() -> None:
