@@ -17,7 +17,7 @@ import msgspec
 
 from server.ingest.private import vocabulary
 from server.ingest.referrers import known_source, source_of
-from server.ingest.urls import host_of
+from server.ingest.urls import MAX_CACHED, host_of
 
 DIRECT = ("(direct)", "(none)")
 NOT_SET = "(not set)"
@@ -128,10 +128,6 @@ _CHANNELS: tuple[tuple[str, Callable[[_Facts], bool]], ...] = (
 )
 
 
-#: Characters: a hostile sender cannot fill the memory.
-_MOST_REMEMBERED = 768
-
-
 def touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, ...]) -> Touch:
     """How a view arrived, from its stored host, referrer and campaign.
 
@@ -139,7 +135,7 @@ def touch_of(url_host: str, referrer: str, campaign: str, own_hosts: tuple[str, 
     (`*.x.example` lists every host below it). Parameters go before a paid click id, that before
     the referrer, and that before a click id that proves nothing.
     """
-    short = len(referrer) + len(campaign) <= _MOST_REMEMBERED
+    short = len(referrer) + len(campaign) <= MAX_CACHED
     return (_touch_of if short else _touch_of.__wrapped__)(url_host, referrer, campaign, own_hosts)
 
 

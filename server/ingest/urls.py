@@ -17,7 +17,7 @@ from server.model import PageGroup, PageKey
 
 MAX_URL = 2_048  # characters stored
 _MAX_READ = 8_192  # characters looked at
-_MAX_CACHED = 768  # longer addresses are read each time: a hostile sender cannot fill the memory
+MAX_CACHED = 768  # longer addresses are read each time: a hostile sender cannot fill the memory
 
 _SHAPE = re.compile(r"(https?)://([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.I | re.S)
 _ANDROID = re.compile(r"android-app://([a-z][\w.]{0,200})(?:/|$)", re.I | re.A)
@@ -39,7 +39,7 @@ class Page(NamedTuple):
 
 def read_url(raw: str) -> Page | None:
     """The page at an address, or None if it is not an http(s) address with a valid host."""
-    return _read_cached(raw) if len(raw) <= _MAX_CACHED else _read(raw)
+    return _read_cached(raw) if len(raw) <= MAX_CACHED else _read(raw)
 
 
 def _read(raw: str) -> Page | None:
@@ -75,7 +75,7 @@ def read_referrer(raw: str) -> str:
 
     A query of another site is not ours to keep, and one of our own was stored with its own view.
     """
-    if len(raw) <= _MAX_CACHED:
+    if len(raw) <= MAX_CACHED:
         return _read_short_referrer(raw) if raw else ""
     return _read_short_referrer.__wrapped__(raw)
 
@@ -216,7 +216,7 @@ def groups_of(path: str, groups: tuple[PageGroup, ...]) -> tuple[str, ...]:
     `*` stands for any text, slashes too; letters match in either case, and `/contact` also means
     `/contact/`. Time is linear in the path for each piece of a pattern: no backtracking (T32).
     """
-    return (_groups_of if len(path) <= _MAX_CACHED else _groups_of.__wrapped__)(path, groups)
+    return (_groups_of if len(path) <= MAX_CACHED else _groups_of.__wrapped__)(path, groups)
 
 
 @lru_cache(maxsize=8_192)

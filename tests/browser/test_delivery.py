@@ -35,9 +35,7 @@ ANSWERED = """
 """
 
 
-#: Of the page's time, which goes on in steps until the test sees that a request has arrived: on a
-#: busy machine two or three more than were needed.
-SLACK_MS = 1_600
+SLACK_MS = 1_600  # the page's time goes on in steps until the test sees a request: some too many
 
 
 def open_with_clock(lab: Lab, path: str = "/") -> Page:
@@ -122,10 +120,8 @@ def test_44_what_got_lost_is_told_by_browser_and_page(lab: Lab) -> None:
 
     found = lab.tracker.do(told())
     assert (found.tabs, found.events, found.missing, found.late) == (1, 2, 2, 0)
-    (browser,), (where,) = found.browsers, found.pages
-    assert browser.name.endswith("Chrome")
-    assert browser.missing == 2
-    assert (where.name, where.missing) == ("/lossy", 2)
+    assert [row.missing for row in found.browsers] == [2]
+    assert [(row.name, row.missing) for row in found.pages] == [("/lossy", 2)]
 
 
 def test_45_three_failures_are_retried_later_and_later_and_stored_once(lab: Lab) -> None:
