@@ -252,7 +252,8 @@ class Handraise:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
             with contextlib.suppress(HandraiseError):
-                await self._flush()
+                while state.refused.waits():
+                    await self._flush()
             state.writer.close()
             await asyncio.gather(writer, return_exceptions=True)
             self._tasks.clear()
@@ -288,13 +289,13 @@ class Handraise:
 
     async def _flush(self) -> None:
         refused = self.state.refused
-        counts, script = refused.counts, refused.take()
-        if script is None:
+        taken = refused.take()
+        if taken is None:
             return
         try:
-            await self.state.writer.run(script, moves=False)
+            await self.state.writer.run(taken.script, moves=False)
         except Overloaded:
-            refused.give_back(counts)
+            refused.give_back(taken)
             raise
 
 

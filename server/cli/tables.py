@@ -53,14 +53,17 @@ def people(items: Sequence[dict[str, Any]]) -> str:
     return table(heads, rows, "nobody yet: people appear here when a visitor sends a form")
 
 
+DELIVERED = ("missing", "late", "duplicates")
+
+
 def delivery(found: dict[str, Any]) -> str:
-    """Shares in a sentence, then where events got lost or came late."""
+    """Shares of what was sent, in a sentence and then by browser and page."""
     if not found["events"]:
         return "nothing to tell yet: no browser has sent numbered events"
     sent = found["events"] + found["missing"]
     shares = ", ".join(
         f"{word} {_share(found[name], sent)}"
-        for word, name in (("missing", "missing"), ("late", "late"), ("duplicate", "duplicates"))
+        for word, name in zip(("missing", "late", "duplicate"), DELIVERED, strict=True)
     )
     tabs = f"{found['tabs']:,} tab{'' if found['tabs'] == 1 else 's'}"
     lines = [f"{shares} of {sent:,} events in {tabs} since {found['since'][:16]}"]
@@ -69,12 +72,11 @@ def delivery(found: dict[str, Any]) -> str:
             [
                 row["name"] or "unknown",
                 f"{row['events']:,}",
-                _share(row["missing"], row["events"] + row["missing"]),
-                _share(row["late"], row["events"]),
+                *(_share(row[name], row["events"] + row["missing"]) for name in DELIVERED),
             ]
             for row in rows
         ]
-        lines += ["", table([head, "events", "missing", "late"], cells, "")]
+        lines += ["", table([head, "events", "missing", "late", "duplicate"], cells, "")]
     return "\n".join(lines)
 
 

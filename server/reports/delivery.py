@@ -16,9 +16,8 @@ from msgspec import Meta
 from server.ingest.agents import Agents
 from server.ingest.urls import page_key
 from server.model import Site
-from server.reports.refused import DUPLICATE, HOUR_MS
 from server.reports.shapes import Shape, Time, iso
-from server.storage import entries, refusals
+from server.storage import entries
 from server.storage.database import Reader
 
 #: The newest entries are looked through, so many at one time.
@@ -39,21 +38,23 @@ class Numbered(NamedTuple):
     lag: int
     page: str
     browser: str
+    again: int
 
 
 class DeliveryRow(Shape, frozen=True, kw_only=True):
-    """Events of one browser, or of one page; `missing` are those that never came."""
+    """Events of one browser, or of one page that came; `missing` are those that never did."""
 
     name: Annotated[str, Meta(description="A browser or a page; empty where it is unknown.")]
     events: int
     missing: int
     late: int
+    duplicates: int
 
 
 class Delivery(Shape, frozen=True, kw_only=True):
     """How the newest 100,000 entries arrived, those of browsers that number their events. `late`
-    came more than a minute after they happened. `duplicates` came again and were stored once; they
-    are counted by the hour, from the one in which the first of `events` came."""
+    came more than a minute after they happened. `duplicates` is how often one of them came again,
+    and was stored once."""
 
     since: Annotated[Time | None, Meta(description="When the first of these events came.")]
     tabs: int
@@ -78,11 +79,7 @@ async def delivery(reader: Reader, site: Site, agents: Agents) -> Delivery:
         texts = await entries.texts(reader, site.site_id, sorted(ids))
         # In a thread: events are taken meanwhile.
         found += await asyncio.to_thread(_told, site, rows, texts, agents)
-    duplicates = 0
-    if since is not None:
-        hours = await refusals.by_reason(reader, site.site_id, since // HOUR_MS)
-        duplicates = next((int(count) for reason, count, _ in hours if reason == DUPLICATE), 0)
-    return await asyncio.to_thread(counted, found, since, duplicates)
+    return await asyncio.to_thread(counted, found, since)
 
 
 def _told(
@@ -107,21 +104,22 @@ def _told(
             row.lag,
             pages.get(row.url_id or 0, ""),
             browsers.get(row.agent_id or 0, ""),
+            row.again,
         )
         for row in rows
     ]
 
 
-def counted(found: Iterable[Numbered], since: int | None, duplicates: int) -> Delivery:
+def counted(found: Iterable[Numbered], since: int | None) -> Delivery:
     """The figures of some events, in whatever order they came."""
     tabs: dict[tuple[int, int], dict[int, Numbered]] = {}
-    events, late = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    events, missing, late, again = (Counter[tuple[str, str]]() for _ in range(4))
     for one in found:
         tabs.setdefault((one.visitor_id, one.tab), {})[one.q] = one
         for part in parts_of(one):
             events[part] += 1
             late[part] += one.lag > LATE_MS
-    missing = Counter[tuple[str, str]]()
+            again[part] += one.again
     for numbers in tabs.values():
         for before, gap in gaps(numbers):
             for part in parts_of(numbers[before]):
@@ -129,7 +127,13 @@ def counted(found: Iterable[Numbered], since: int | None, duplicates: int) -> De
 
     def rows(kind: str) -> list[DeliveryRow]:
         mine = [
-            DeliveryRow(name=part[1], events=count, missing=missing[part], late=late[part])
+            DeliveryRow(
+                name=part[1],
+                events=count,
+                missing=missing[part],
+                late=late[part],
+                duplicates=again[part],
+            )
             for part, count in events.items()
             if part[0] == kind
         ]
@@ -142,7 +146,7 @@ def counted(found: Iterable[Numbered], since: int | None, duplicates: int) -> De
         events=events[whole],
         missing=missing[whole],
         late=late[whole],
-        duplicates=duplicates,
+        duplicates=again[whole],
         browsers=rows("browser"),
         pages=rows("page")[:MOST_PAGES],
     )

@@ -40,10 +40,8 @@ MEANINGS: dict[str, str] = {
     f"{CLASSIFIED}{Class.TEST.name.lower()}": "a test; kept in the log, out of the figures",
     f"{CLASSIFIED}{Class.SPAM.name.lower()}": "spam; kept in the log, out of the figures",
 }
-#: Came again and is stored once: that is no refusal, and told with `delivery`.
-DUPLICATE = "duplicate"
 #: That somebody was erased is never told.
-_UNTOLD = {Refusal.TOMBSTONE.value, DUPLICATE}
+_UNTOLD = {Refusal.TOMBSTONE.value}
 
 
 class RefusedSample(Shape, frozen=True, kw_only=True):

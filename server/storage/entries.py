@@ -248,14 +248,17 @@ class Numbered(NamedTuple):
     lag: int
     url_id: int | None
     agent_id: int | None
+    #: How often it came again.
+    again: int
 
 
 async def numbered(reader: Reader, site_id: int, after: int, until: int) -> list[Numbered]:
     """Events with a number within a tab, sent by browsers, with `after` < seq ≤ `until`."""
     rows = await reader.fetch(
-        "SELECT visitor_id, tab, q, at, lag, url_id, agent_id FROM entries WHERE site_id = $1"
-        " AND seq > $2 AND seq <= $3 AND tab IS NOT NULL AND q > 0 AND door = $4 AND class = $5"
-        " ORDER BY seq",
+        "SELECT e.visitor_id, e.tab, e.q, e.at, e.lag, e.url_id, e.agent_id, coalesce(r.count, 0)"
+        " FROM entries e LEFT JOIN repeats r ON r.site_id = e.site_id AND r.seq = e.seq"
+        " WHERE e.site_id = $1 AND e.seq > $2 AND e.seq <= $3"
+        " AND e.tab IS NOT NULL AND e.q > 0 AND e.door = $4 AND e.class = $5 ORDER BY e.seq",
         site_id,
         after,
         until,

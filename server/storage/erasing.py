@@ -47,6 +47,9 @@ def stub(site_id: int, seqs: Sequence[int], claims: Sequence[int]) -> Script[Non
         yield Query(STUB + _ONE, [(site_id, seq) for seq in seqs], many=True)
     if claims:
         yield Query(CLAIM_STUB + _ONE, [(site_id, seq) for seq in claims], many=True)
+    gone = [(site_id, seq) for seq in (*seqs, *claims)]
+    if gone:
+        yield Query(f"DELETE FROM repeats{_ONE}", gone, many=True)
 
 
 def reword(site_id: int, texts: Sequence[tuple[int, str]]) -> Script[None]:

@@ -97,11 +97,11 @@ def stored(
             _note(state, site.site_id, arrival, event)
         elif seq == 0:
             duplicates += 1
+            state.refused.again(site.site_id, event.event_id)
         else:
             dropped.append((event.event_id.hex(), Refusal.UNSTORABLE))
     for _, reason in dropped:
         state.refused.add(site.site_id, str(reason), arrival.received, _sample(arrival))
-    state.refused.again(site.site_id, arrival.received, duplicates)
     return Answer(accepted, duplicates, dropped)
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,9 +19,8 @@ from server.model import Class, Site
 from server.project.projector import REST_S, Projector
 from server.project.replay import Replays
 from server.reports import packing
-from server.reports.refused import DUPLICATE
 from server.settings import Settings
-from server.storage import refusals, sites, tokens, tombstones
+from server.storage import refusals, repeats, sites, tokens, tombstones
 from server.storage.database import Database, Script, ScriptMaker
 from server.storage.ledger import Ledger
 from server.storage.tokens import Token
@@ -36,6 +36,8 @@ from server.web.marks import Marks
 from server.web.passwords import Passwords
 
 HOUR_MS = 3_600_000
+#: Events that came again: so many are written a second, and so many more may wait for it.
+REPEATS, MOST_REPEATS = 5_000, 50_000
 
 
 class Sites:
@@ -61,6 +63,19 @@ class Sites:
         return site
 
 
+class Counted(NamedTuple):
+    """What was refused or came again, as one turn writes it."""
+
+    counts: Counter[tuple[int, str, int]]
+    samples: dict[tuple[int, str], list[tuple[int, str]]]
+    repeats: dict[tuple[int, bytes], int]
+
+    def script(self) -> Script[None]:
+        """Writes it."""
+        yield from refusals.add(self.counts, self.samples)
+        yield from repeats.add(self.repeats)
+
+
 class Refused:
     """Counts of what was refused or set aside, on the way to their table."""
 
@@ -68,6 +83,7 @@ class Refused:
         self.metrics = metrics
         self.counts: Counter[tuple[int, str, int]] = Counter()
         self.samples: dict[tuple[int, str], list[tuple[int, str]]] = {}
+        self.repeats: Counter[tuple[int, bytes]] = Counter()
 
     def add(self, site_id: int, reason: str, now: int, sample: dict[str, Any] | None) -> None:
         """Count one; `sample` holds nothing personal. Ten samples of a reason wait at most."""
@@ -79,26 +95,34 @@ class Refused:
         if len(waiting) < 10:
             waiting.append((now, msgspec.json.encode(sample).decode()))
 
-    def again(self, site_id: int, now: int, count: int) -> None:
-        """Events that came again and are stored once: counted here, and no refusal."""
-        if count:
-            self.counts[site_id, DUPLICATE, now // HOUR_MS] += count
+    def again(self, site_id: int, event_id: bytes) -> None:
+        """An event that came again and is stored once. What finds no room is told by metrics
+        alone: it is no event that was lost."""
+        if len(self.repeats) < MOST_REPEATS:
+            self.repeats[site_id, event_id] += 1
 
     def classified(self, site_id: int, class_: Class, reason: str, now: int, url: str) -> None:
         """An event that was stored and kept out of the figures."""
         self.add(site_id, f"class_{class_.name.lower()}", now, {"reason": reason, "url": url})
 
-    def take(self) -> ScriptMaker | None:
-        """The script that writes what waits, or None."""
-        if not self.counts:
-            return None
-        counts, samples = self.counts, self.samples
-        self.counts, self.samples = Counter(), {}
-        return lambda: refusals.add(counts, samples)
+    def waits(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self.counts or self.repeats)
 
-    def give_back(self, counts: Counter[tuple[int, str, int]]) -> None:
+    def take(self) -> Counted | None:
+        """What is to be written now, or None."""
+        if not self.waits():
+            return None
+        taken = Counted(self.counts, self.samples, {})
+        for key in list(islice(self.repeats, REPEATS)):
+            taken.repeats[key] = self.repeats.pop(key)
+        self.counts, self.samples = Counter(), {}
+        return taken
+
+    def give_back(self, taken: Counted) -> None:
         """Count again what could not be written."""
-        self.counts.update(counts)
+        self.counts.update(taken.counts)
+        self.repeats.update(taken.repeats)
 
 
 @dataclass

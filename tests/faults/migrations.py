@@ -1,7 +1,7 @@
 """A migration killed before each of its statements: complete, or as if it had never begun.
 
 Run as `python -m tests.faults.migrations FILE-OR-URL [--apart] [--every N]`, since a process full
-of threads had better not fork. Two migrations are killed: the first from nothing, and a second one
+of threads had better not fork. Each that is shipped is killed, the first from nothing, and one more
 over a filled log. Apart, every statement is committed by itself and the record comes last: the
 control.
 """
@@ -207,8 +207,13 @@ def main() -> None:
             await fill(database, EVENTS)
 
     asyncio.run(prepare())
-    told = [kills(given.place, shipped(), is_apart=given.apart, every=given.every)]
-    if not told[0].wrong:
+    told: list[Told] = []
+    for number in range(len(shipped())):
+        if any(one.wrong for one in told):
+            break
+        known = shipped()[: number + 1]
+        told.append(kills(given.place, known, is_apart=given.apart, every=given.every))
+    if not any(one.wrong for one in told):
         asyncio.run(fill_up())
         known = [*shipped(), MORE]
         told.append(kills(given.place, known, is_apart=given.apart, every=1))
@@ -221,7 +226,7 @@ def run(place: str, *options: str) -> Outcome:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     told = [Told(*one) for one in json.loads(done.stdout)]
     wrong = "; ".join(one.wrong for one in told if one.wrong)
-    events = f"the second over {EVENTS:,} events"
+    events = f"the last over {EVENTS:,} events"
     return Outcome(
         sum(one.tried for one in told),
         sum(one.survived for one in told),

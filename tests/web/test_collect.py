@@ -100,9 +100,9 @@ async def test_a_refusal_is_named_and_its_neighbour_kept(
     assert sorted(d["reason"] for d in answer.json()["dropped"]) == ["bad_url", "unparsable"]
     assert answer.headers["handraise-dropped"] == "bad_url, unparsable"
     assert await stored(app) == 1
-    script = app.state.refused.take()
-    assert script is not None
-    await app.state.writer.run(script)
+    taken = app.state.refused.take()
+    assert taken is not None
+    await app.state.writer.run(taken.script)
     rows = await app.database.fetch("SELECT reason, count FROM refusals ORDER BY reason")
     assert rows == [("bad_url", 1), ("unparsable", 1)]
 
@@ -339,15 +339,16 @@ async def test_what_came_twice_is_counted_and_is_no_refusal(
     sent = body(app, *(view(n, now, q=n) for n in (1, 2, 4)), s="AAAAAAAAAAE")
     for _ in range(2):
         assert (await client.post("/e", content=sent)).status_code == 202
-    script = app.state.refused.take()
-    assert script is not None
-    await app.state.writer.run(script)
+    taken = app.state.refused.take()
+    assert taken is not None
+    await app.state.writer.run(taken.script)
     (site,) = app.state.sites.all
     async with app.database.snapshot() as reader:
         found = await delivery(reader, site, app.state.tools.agents)
         told = await refused(reader, site, 0)
     assert (found.tabs, found.events, found.missing, found.late) == (1, 3, 1, 0)
     assert found.duplicates == 3
+    assert [row.duplicates for row in (*found.browsers, *found.pages)] == [3, 3]
     assert [row.name for row in found.browsers] == ["Chrome"]
     assert told.items == []
     assert 'reason="duplicate"' not in (await client.get("/metrics")).text

@@ -153,9 +153,9 @@ async def test_bad_tokens_are_counted(office: Office) -> None:
         "nobody@lovelace.example",
     ]
     assert all("proven" not in entry["data"] for entry in kept)
-    script = office.app.state.refused.take()
-    assert script is not None
-    await office.app.state.writer.run(script)
+    taken = office.app.state.refused.take()
+    assert taken is not None
+    await office.app.state.writer.run(taken.script)
     answered = await office.get(f"{API}/refused")
     row = next(row for row in answered.json()["items"] if row["reason"] == "bad_token")
     assert (row["count"], row["stored"]) == (3, False)

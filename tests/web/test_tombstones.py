@@ -169,9 +169,9 @@ async def test_what_vanishes_is_counted_without_a_sample(door: Door) -> None:
     """A number per hour, and nothing that could say who."""
     await door.bury("visitor", ANN)
     await door.send(door.events("page_view", NOW - 2, NOW - 1))
-    script = door.app.state.refused.take()
-    assert script is not None
-    await door.app.state.writer.run(script)
+    taken = door.app.state.refused.take()
+    assert taken is not None
+    await door.app.state.writer.run(taken.script)
     fetch = door.app.database.fetch
     assert await fetch("SELECT reason, count FROM refusals") == [("tombstone", 2)]
     assert await fetch("SELECT reason FROM refused_samples") == []
