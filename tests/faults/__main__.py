@@ -4,7 +4,6 @@ The exit status is 0 if every fault was survived and every control was not.
 """
 
 import math
-import os
 import tempfile
 import time
 import traceback
@@ -38,6 +37,7 @@ from tests.faults import (
     versions,
 )
 from tests.faults.row import CannotRun, Fault, Outcome
+from tests.faults.totals import Totals, head
 
 MODULES = (
     kill,
@@ -68,14 +68,12 @@ FAULTS: tuple[Fault, ...] = tuple(fault for module in MODULES for fault in modul
 HEAD = f"{'':<5}{'fault':<46}{'survived':>11}{'acknowledged':>14}{'lost':>6}{'twice':>6}  control"
 
 
-class Run:
-    """What was found so far."""
+class Run(Totals):
+    """What was found so far, at a scale."""
 
     def __init__(self, scale: float) -> None:
+        super().__init__()
         self.scale = scale
-        self.failed: list[str] = []
-        self.skipped: list[str] = []
-        self.tried = self.survived = self.acknowledged = self.lost = self.doubled = 0
 
     def row(self, fault: Fault) -> None:
         """Make one fault, judge it, then make its control, and print what came of both.
@@ -84,19 +82,21 @@ class Run:
         a good row unproven, which is skipped, and a bad one bad.
         """
         began = time.monotonic()
+        self.rows.append(fault)
         try:
             with tempfile.TemporaryDirectory(prefix="hr-faults-") as folder:
                 found = fault.run(Path(folder), max(1, math.ceil(fault.times * self.scale)))
         except CannotRun as error:
-            self.skipped.append(fault.name)
-            click.echo(f"{fault.threat:<5}{fault.name:<46}  SKIPPED: {error}")
+            self.skip(fault, str(error))
             return
         except Exception as error:  # the others are made all the same
-            self.failed.append(fault.name)
+            self.fails(fault.name)
             traceback.print_exc()
             click.echo(f"{fault.threat:<5}{fault.name:<46}  BROKE: {error!r}")
             return
-        self._add(fault, found)
+        self.add(found)
+        if not found.whole:
+            self.fails(fault.name)
         control, caught = self._control(fault, found)
         counts = f"{found.survived}/{found.tried}"
         click.echo(
@@ -118,54 +118,59 @@ class Run:
                 return "", f"SKIPPED, no control here: {error}"
             return "", f"no control here: {error}"
         except Exception as error:
-            if fault.name not in self.failed:
-                self.failed.append(fault.name)
+            self.fails(fault.name)
             traceback.print_exc()
             return "", f"BROKE: {error!r}"
-        if control.whole and fault.name not in self.failed:
-            self.failed.append(fault.name)
+        if control.whole:
+            self.fails(fault.name)
         return control.note, "DID NOT FAIL" if control.whole else "fails, as it must"
 
-    def _add(self, fault: Fault, found: Outcome) -> None:
-        if not found.whole:
-            self.failed.append(fault.name)
-        self.tried += found.tried
-        self.survived += found.survived
-        self.acknowledged += found.acknowledged
-        self.lost += found.lost
-        self.doubled += found.doubled
+    def skip(self, fault: Fault, why: str) -> None:
+        """A row that is not made: counted and said, never passed over."""
+        if fault not in self.rows:
+            self.rows.append(fault)
+        self.skipped.append(fault.name)
+        click.echo(f"{fault.threat:<5}{fault.name:<46}  SKIPPED: {why}")
 
 
-@click.command()
-@click.option("--only", default="", help="threats, such as R1,R3, or words of a name")
-@click.option("--scale", default=1.0, show_default=True, help="how often, beside the usual")
-@click.option("--list", "listed", is_flag=True, help="name the faults and end")
-def main(only: str, scale: float, listed: bool) -> None:
-    """Make every fault, each with a control that must fail, and print one table."""
+def chosen(only: str) -> list[Fault]:
+    """The rows of these threats or words; all of them for none."""
     words = [word.strip().lower() for word in only.split(",") if word.strip()]
-    wanted = [
+    return [
         fault
         for fault in FAULTS
         if not words
         or any(word == fault.threat.lower() or word in fault.name.lower() for word in words)
     ]
+
+
+@click.command()
+@click.option("--only", default="", help="threats, such as R1,R3, or words of a name")
+@click.option("--scale", default=1.0, show_default=True, help="how often, beside the usual")
+@click.option("--soak", is_flag=True, help="also the rows that take half an hour")
+@click.option("--list", "listed", is_flag=True, help="name the faults and end")
+def main(only: str, scale: float, soak: bool, listed: bool) -> None:
+    """Make every fault, each with a control that must fail, and print one table."""
+    wanted = chosen(only)
     if not wanted:
         raise click.BadParameter("no fault is called so; --list names them", param_hint="--only")
     if listed:
         for fault in wanted:
-            click.echo(f"{fault.threat:<5}{fault.name}  × {fault.times}")
+            when = f"  only by --soak or --only {fault.threat}" if fault.long else ""
+            click.echo(f"{fault.threat:<5}{fault.name}  × {fault.times}{when}")
         return
     began = time.monotonic()
-    click.echo(f"{len(wanted)} faults, each with a control; {os.cpu_count()} cores")
+    click.echo(head(len(wanted)))
     click.echo(HEAD)
     run = Run(scale)
     for fault in wanted:
-        run.row(fault)
-    click.echo(
-        f"survived {run.survived} of {run.tried}; acknowledged {run.acknowledged:,},"
-        f" lost {run.lost} (below {3 / max(run.tried, 1):.2%} a fault at 95 %),"
-        f" twice {run.doubled}; skipped {len(run.skipped)}; took {time.monotonic() - began:.0f} s"
-    )
+        if fault.long and not (only or soak):
+            run.skip(fault, f"it takes long; --soak or --only {fault.threat} makes it")
+        else:
+            run.row(fault)
+    click.echo("\n".join(["", *run.lines(), f"took {time.monotonic() - began:.0f} s"]))
+    if run.skipped:
+        click.echo(f"SKIPPED: {'; '.join(run.skipped)}")
     if run.failed:
         click.echo(f"FAILED: {'; '.join(run.failed)}")
     raise SystemExit(1 if run.failed else 0)

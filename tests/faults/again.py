@@ -36,6 +36,7 @@ class Mail:
     again: deque[list[bytes]] = field(default_factory=deque)
     resent: int = 0  # events
     accepted: int = 0
+    kills: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def take(self) -> Letter | None:
@@ -104,6 +105,7 @@ async def lives(server: Server, key: str, kills: int) -> Mail:
             if number < kills and len(mail.met.acknowledged) >= until:
                 break
             await asyncio.sleep(AGAIN_S / 5)
+        mail.kills += not all_sent.done()
         await end(server)
         await all_sent
     return mail
@@ -144,7 +146,8 @@ def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
     note = f"{mail.resent:,} events sent again; file {left.sound}"
     acks = len(mail.met.acknowledged)
     note = "; ".join([note, *wrong])
-    return Outcome(times, times if whole else 0, acks, left.lost, left.doubled, note)
+    survived = times if whole else 0
+    return Outcome(times, survived, acks, left.lost, left.doubled, note, kills=mail.kills)
 
 
 FAULTS = (

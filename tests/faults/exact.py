@@ -147,6 +147,7 @@ def outcome(module: str, folder: Path, times: int) -> Outcome:
         left.lost,
         left.doubled,
         "; ".join(filter(None, [note, f"file {left.sound}", found.broken])),
+        kills=tried,
     )
 
 

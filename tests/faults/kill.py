@@ -181,6 +181,7 @@ def outcome(module: str, data: Path, events: int, kills: int) -> Outcome:
         left.lost,
         left.doubled,
         f"{busy} kills with events in flight; gaps {left.gaps}; file {left.sound}",
+        kills=len(ledger.kills_in_flight),
     )
 
 

@@ -32,6 +32,7 @@ class Ends:
     held: list[float] = field(default_factory=list)  # with a request that never ended
     bad: list[str] = field(default_factory=list)
     in_flight: int = 0  # requests under way at a SIGTERM
+    killed: int = 0  # by kill -9, for they still ran
 
 
 @asynccontextmanager
@@ -53,6 +54,7 @@ async def end(server: Program, ends: Ends, *, held: bool, kill_s: float | None) 
     status = await server.ended(DRAIN_S + CLOSE_S if kill_s is None else kill_s)
     took = time.monotonic() - began
     (ends.held if held else ends.seconds).append(took)
+    ends.killed += status is None
     if kill_s is None and status != 0:
         ends.bad.append("still runs" if status is None else f"exit status {status}")
 
@@ -99,6 +101,7 @@ def outcome(
         f"ended in {seconds[len(seconds) // 2]:.2f} s (median), {seconds[-1]:.2f} s (most){held};"
         f" {ends.in_flight} requests in flight, {book.cut} cut, {book.duplicates} events sent twice"
         f" and stored once; odd answers {book.odd or 0}; {'; '.join(ends.bad)}".rstrip("; "),
+        kills=ends.killed,
     )
 
 

@@ -16,6 +16,10 @@ class Outcome:
     `acknowledged` counts the events an outside ledger knows as answered with 2xx, `lost` those of
     them that are not in the database afterwards, `doubled` ids stored more than once. `note` holds
     the figures worth printing beside them.
+
+    Some rows count more, for the closing lines: `kills` are the lives ended by kill -9 under load;
+    `inputs` are the bad inputs that an application was sent and answered, `fives` those answered
+    with a 5xx, and `neighbours` the good events beside them that were refused or lost.
     """
 
     tried: int
@@ -24,6 +28,10 @@ class Outcome:
     lost: int = 0
     doubled: int = 0
     note: str = ""
+    kills: int = 0
+    inputs: int = 0
+    fives: int = 0
+    neighbours: int = 0
 
     @property
     def whole(self) -> bool:
@@ -45,3 +53,4 @@ class Fault:
     times: int
     run: Callable[[Path, int], Outcome]
     control: Callable[[Path], Outcome]
+    long: bool = False

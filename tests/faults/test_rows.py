@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from server import __version__
 from tests.faults import backups, exact, readers, threats_probes
 from tests.faults.__main__ import Run
 from tests.faults.kill import Server
 from tests.faults.load import Met, fresh
 from tests.faults.row import CannotRun, Fault, Outcome
+from tests.faults.totals import head
 
 pytestmark = pytest.mark.anyio
 GOOD, BAD = Outcome(5, 5, 1_000), Outcome(5, 0, 1_000, 400, 7, "lost")
@@ -63,6 +65,34 @@ def test_a_row_that_breaks_failed_and_ends_nothing(capsys: pytest.CaptureFixture
     assert row(breaks, lambda: BAD).failed == ["a fault"]
     assert row(lambda: GOOD, breaks).failed == ["a fault"]
     assert capsys.readouterr().out.count("BROKE: ProcessLookupError") == 2
+
+
+def test_the_closing_lines_count_kills_and_bad_inputs_alone() -> None:
+    """The bound of losses is over kills: probes that kill nothing say nothing of them."""
+    found = Run(1.0)
+    for threat, name, come in (
+        ("R1", "kills", Outcome(300, 300, 1_000, kills=300)),
+        ("R18", "overload", Outcome(4, 1, 500)),
+        ("T12", "probes", Outcome(44_064, 44_064, inputs=44_064)),
+        ("T24", "addresses", Outcome(17, 17)),
+    ):
+        found.row(Fault(threat, name, 1, lambda *_, come=come: come, lambda _: BAD))
+    found.skip(Fault("R20", "soak", 1, lambda *_: GOOD, lambda _: BAD, long=True), "it takes long")
+    assert found.lines() == [
+        "rows survived 3 of 5 (1 failed, 1 skipped); faults survived 44,382 of 44,385",
+        "of R1 to R22 survived 1 of 3; failed: R18; not made: R20",
+        "acknowledged events lost 0 of 1,500 over 300 kills under load (below 1 % a kill at 95 %)",
+        "stored twice 0",
+        "bad inputs tried 44,064; answered with a 5xx 0; neighbours lost 0",
+    ]
+    found.row(Fault("R1", "lossy", 1, lambda *_: Outcome(1, 0, 9, 2, kills=1), lambda _: BAD))
+    assert "lost 2 of 1,509 over 301 kills under load" in found.lines()[2]
+    assert "below" not in found.lines()[2]
+
+
+def test_the_head_names_what_was_tried() -> None:
+    assert f"Handraise {__version__}" in head(3)
+    assert "3 faults" in head(3)
 
 
 class Ends(Server):

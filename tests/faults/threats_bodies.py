@@ -205,7 +205,7 @@ def fine(case: Case, answer: Answer) -> str:
 def run(module: str, data: Path, cases: Callable[[Batches], Iterator[Case]]) -> Outcome:
     """All of them, one after another, each followed by a good event."""
     wrong: list[str] = []
-    tried = 0
+    tried = fives = refused = 0
     worst = 0.0
     with serving(module, data) as server:
         batches = Batches(server.key)
@@ -221,10 +221,12 @@ def run(module: str, data: Path, cases: Callable[[Batches], Iterator[Case]]) -> 
                 answer = exchange(server.port, case.said)
                 problem = fine(case, answer)
             worst = max(worst, answer.seconds)
+            fives += answer.status >= 500
             after = post(batches.batch(json.dumps(batches.neighbour()).encode()))
             status = exchange(server.port, after).status
             batches.answered(status)
             if status != 202:
+                refused += 1
                 problem = problem or f"{case.name}: its neighbour was refused"
             if problem:
                 wrong.append(problem)
@@ -234,7 +236,16 @@ def run(module: str, data: Path, cases: Callable[[Batches], Iterator[Case]]) -> 
         wrong.append(f"memory grew by {grown / 1e6:.1f} MB")
     said = f"; wrong: {', '.join(wrong[:8])}" if wrong else ""
     note = f"slowest {worst * 1_000:.0f} ms, memory +{grown / 1e6:.1f} MB{said}"
-    return Outcome(tried, tried - len(wrong), len(batches.good), lost, note=note)
+    return Outcome(
+        tried,
+        tried - len(wrong),
+        len(batches.good),
+        lost,
+        note=note,
+        inputs=tried,
+        fives=fives,
+        neighbours=lost + refused,
+    )
 
 
 FAULTS = (

@@ -185,19 +185,24 @@ def wrong(probe: Probe, answer: Answer) -> str:
 def run(module: str, data: Path) -> Outcome:
     """Each probe on a connection of its own; afterwards the server answers as ever."""
     faults: list[str] = []
+    fives = 0
     probes = [*framings(), *lines(), *headers(), *ranges()]
     with serving(module, data) as server:
         for probe in probes:
-            fault = wrong(probe, exchange(server.port, probe.said, WAIT_S))
+            answer = exchange(server.port, probe.said, WAIT_S)
+            fault = wrong(probe, answer)
             if fault.endswith(" s"):
-                fault = wrong(probe, exchange(server.port, probe.said, WAIT_S))
+                answer = exchange(server.port, probe.said, WAIT_S)
+                fault = wrong(probe, answer)
+            fives += answer.status >= 500
             if fault:
                 faults.append(fault)
         fine = b"GET /livez HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
         if exchange(server.port, fine).status != 200:
             faults.append("it does not answer any more")
     note = f"wrong: {', '.join(faults[:8])}" if faults else ""
-    return Outcome(len(probes), len(probes) - len(faults), note=note)
+    tried = len(probes)
+    return Outcome(tried, tried - len(faults), note=note, inputs=tried, fives=fives)
 
 
 FAULTS = (

@@ -55,7 +55,7 @@ def spellings() -> Iterator[str]:
 def run(module: str, data: Path) -> Outcome:
     """No answer holds a word of a file above, and none is a 5xx."""
     wrong: list[str] = []
-    tried = 0
+    tried = fives = 0
     with serving(module, data) as server:
         secret = (data / "secret").read_bytes()[:16]
         for place, spelling in product(PLACES, spellings()):
@@ -63,11 +63,12 @@ def run(module: str, data: Path) -> Outcome:
             said = f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()
             answer = exchange(server.port, said, WAIT_S)
             tried += 1
+            fives += answer.status >= 500
             leaked = [word for word in (*FOUND, secret) if word and word in answer.text]
             if leaked or answer.status >= 500 or not answer.status:
                 wrong.append(f"{path}: {answer.status} {leaked[:1] or ''}")
     note = f"wrong: {', '.join(wrong[:3])}" if wrong else ""
-    return Outcome(tried, tried - len(wrong), note=note)
+    return Outcome(tried, tried - len(wrong), note=note, inputs=tried, fives=fives)
 
 
 FAULTS = (

@@ -108,6 +108,7 @@ class Found:
     """What was tried, and what was wrong."""
 
     tried: int = 0
+    fives: int = 0
     wrong: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
 
@@ -211,6 +212,7 @@ async def probe(client: httpx2.AsyncClient, target: Target, found: Found, sql: i
             answer, seconds = await _timed(client, target.filled(quoted))
         found.slowest_s = max(found.slowest_s, seconds)
         found.tried += 1
+        found.fives += answer.status_code >= 500
         if answer.status_code >= 500 or seconds > SLOW_S:
             found.wrong.append(f"{target.url} {value[:30]}: {answer.status_code}, {seconds:.1f} s")
         elif not odd and target.route not in CHANGING and _differs(answer, value, expected[same]):
@@ -279,7 +281,13 @@ def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = Fals
     note = f"slowest {found.slowest_s * 1_000:.0f} ms"
     if found.wrong:
         note += f"; wrong: {'; '.join(found.wrong[:6])}"
-    return Outcome(found.tried, found.tried - len(found.wrong), note=note)
+    return Outcome(
+        found.tried,
+        found.tried - len(found.wrong),
+        note=note,
+        inputs=found.tried,
+        fives=found.fives,
+    )
 
 
 def on_postgres(data: Path, every: int = 1, *, careless: bool = False) -> Outcome:
