@@ -3,13 +3,17 @@
 import asyncio
 import signal
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from tests.engines import MIGRATED, CannotStart, Cluster, cluster
 from tests.faults.asking import get
 from tests.faults.kill import key_of
-from tests.faults.remains import look
-from tests.faults.row import Fault, Outcome
+from tests.faults.postgres import stored
+from tests.faults.remains import compare, look
+from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.under_load import Book, Program, load
 
 MODULE = "tests.faults.dying"
@@ -20,13 +24,18 @@ TASKS = (
     "replays",
     "backtests",
     "retention",
+    "packing",
     "eraser",
     "teller",
     "http",
 )
+#: What only several nodes on one database need, and what must not end there either.
+NODES = ("noticing", "statistics")
+ON_POSTGRES = ("writer", "projector", *NODES)
 NOTICED_S = 5.0
 ENDS_S = 12.0
 LOOK_S = 0.02
+Try = tuple[str, str]  # a task, and how it dies
 
 
 @dataclass
@@ -62,30 +71,47 @@ async def turned_red(port: int) -> float | None:
     return None
 
 
-async def die(data: Path, key: str, book: Book, task: str, how: str, ends_s: float) -> Death:
+Left = Callable[[Book], Awaitable[tuple[int, int]]]
+
+
+async def die(server: Program, key: str, book: Book, left: Left, ends_s: float) -> Death:
     """One life in which a task dies under load."""
-    server = Program(MODULE, data, before=(task, how))
+    task, how = server.before
     await server.start()
     async with load(book, key, lambda: server.port):
         await book.more(200)
         server.signal(signal.SIGUSR1)
         red_s = await turned_red(server.port)
         status = await server.ended(ends_s)
+    return Death(task, how, red_s, status, *await left(book))
+
+
+async def in_file(data: Path, book: Book) -> tuple[int, int]:
+    """What is lost and doubled on SQLite."""
     left = look(data / "handraise.db", set(book.acknowledged))
-    return Death(task, how, red_s, status, left.lost, left.doubled)
+    return left.lost, left.doubled
+
+
+async def in_cluster(running: Cluster, book: Book) -> tuple[int, int]:
+    """What is lost and doubled on PostgreSQL."""
+    ids, _ = await stored(running)
+    return compare(ids, set(book.acknowledged))
 
 
 async def deaths(
-    data: Path, tries: list[tuple[str, str]], ends_s: float
+    data: Path, tries: list[Try], ends_s: float, left: Left, url: str = ""
 ) -> tuple[Book, list[Death]]:
     """Each in a life of its own, on one folder."""
-    key, book = key_of(data), Book(seed=22)
-    return book, [await die(data, key, book, task, how, ends_s) for task, how in tries]
+    environment = {"HANDRAISE_DATABASE": url} if url else {}
+    key = await asyncio.to_thread(key_of, data, environment)
+    book, found = Book(seed=22), list[Death]()
+    for one in tries:
+        server = Program(MODULE, data, before=one, environment=environment)
+        found.append(await die(server, key, book, left, ends_s))
+    return book, found
 
 
-def outcome(data: Path, tries: list[tuple[str, str]], ends_s: float = ENDS_S) -> Outcome:
-    """Deaths of background tasks as one row of the table."""
-    book, found = asyncio.run(deaths(data, tries, ends_s))
+def verdict(book: Book, found: list[Death]) -> Outcome:
     slowest = max((death.red_s or 0.0 for death in found), default=0.0)
     bad = [str(death) for death in found if not death.survived]
     return Outcome(
@@ -98,10 +124,25 @@ def outcome(data: Path, tries: list[tuple[str, str]], ends_s: float = ENDS_S) ->
     )
 
 
-def tries(times: int) -> list[tuple[str, str]]:
+def outcome(data: Path, tries: list[Try], ends_s: float = ENDS_S) -> Outcome:
+    """Deaths of background tasks as one row of the table."""
+    return verdict(*asyncio.run(deaths(data, tries, ends_s, partial(in_file, data))))
+
+
+def on_postgres(data: Path, tries: list[Try], ends_s: float = ENDS_S) -> Outcome:
+    """The same where other nodes may be at work on the database."""
+    try:
+        with cluster() as running:
+            asyncio.run(running.execute(f"CREATE DATABASE {MIGRATED}"))
+            left = partial(in_cluster, running)
+            return verdict(*asyncio.run(deaths(data, tries, ends_s, left, running.url(MIGRATED))))
+    except CannotStart as error:
+        raise CannotRun(f"PostgreSQL cannot start here: {error}") from error
+
+
+def tries(times: int, tasks: Sequence[str] = TASKS) -> list[Try]:
     """Every task, by an error and by ending; fewer in a short run."""
-    every = [(task, how) for how in ("raises", "returns") for task in TASKS]
-    return every[:times]
+    return [(task, how) for how in ("raises", "returns") for task in tasks][:times]
 
 
 FAULTS = (
@@ -111,5 +152,12 @@ FAULTS = (
         2 * len(TASKS),
         lambda data, times: outcome(data, tries(times)),
         lambda data: outcome(data, [("projector", "unwatched"), ("writer", "unwatched")], 1.0),
+    ),
+    Fault(
+        "R22",
+        "a background task dies under load, PostgreSQL",
+        2 * len(ON_POSTGRES),
+        lambda data, times: on_postgres(data, tries(times, ON_POSTGRES)),
+        lambda data: on_postgres(data, [(task, "unwatched") for task in NODES], 1.0),
     ),
 )

@@ -1,11 +1,16 @@
 """The process and its neighbours, briefly; `make faults` does the same for longer."""
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from server.app import Handraise
+from server.settings import Settings
+from tests.engines import MIGRATED, CannotStart, cluster
 from tests.faults import backups, lives, migrations, overload, postgres, roles
 from tests.faults.row import CannotRun, Outcome
 
@@ -35,6 +40,41 @@ def test_a_task_that_dies_takes_the_process_with_it(tmp_path: Path) -> None:
             tmp_path, [("writer", "raises"), ("projector", "raises"), ("http", "returns")]
         )
     )
+
+
+async def started(database: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of what the app starts in the background, and of the server itself."""
+    names = {"http"}
+    begin = Handraise._begin
+
+    def _begin(self: Handraise, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        names.add(name)
+        begin(self, name, work)
+
+    monkeypatch.setattr(Handraise, "_begin", _begin)
+    app = Handraise(Settings(data=str(data), database=database))
+    try:
+        await app.start()
+    finally:
+        await app.stop()
+    return names
+
+
+def test_every_task_is_one_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that the app starts and no row kills is a gap."""
+    assert asyncio.run(started("", tmp_path, monkeypatch)) == set(roles.TASKS)
+
+
+def test_every_task_of_several_nodes_is_one_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with cluster() as running:
+            asyncio.run(running.execute(f"CREATE DATABASE {MIGRATED}"))
+            names = asyncio.run(started(running.url(MIGRATED), tmp_path, monkeypatch))
+    except CannotStart as error:
+        pytest.skip(f"PostgreSQL cannot start here: {error}")
+    assert names == {*roles.TASKS, *roles.NODES}
 
 
 def test_a_death_that_nobody_watches_is_seen(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Totals:
         lost = any(one.lost for one in self.found if one.kills)
         if not kills or lost:
             return ""
-        return f" (below {min(100.0, 300 / kills):.2g} % a kill at 95 %)"
+        return f" (below {min(100.0, 300 / kills):.3g} % a kill at 95 %)"
 
     def _threats(self) -> str:
         """The faults of reliability by number, each survived if all its rows were."""

@@ -25,6 +25,7 @@ from server.web import batches
 
 #: What a server is given that breaks one promise: `Server(MODULE, data, FAULTS_WEAKNESS=…)`.
 MODULE = "tests.faults.weak"
+LEAK_BYTES = 20_000
 
 
 def _deaf() -> None:
@@ -141,6 +142,17 @@ def _remembering() -> None:
     vars(batches)["decode"] = keeping
 
 
+def _leaking() -> None:
+    """Keeps some memory of every batch."""
+    decode, kept = payload.decode, []
+
+    def keeping(body: bytes) -> Any:
+        kept.append(bytearray(LEAK_BYTES))
+        return decode(body)
+
+    vars(batches)["decode"] = keeping
+
+
 def _asking() -> None:
     """Asks for the name of whoever sends, while they wait."""
     decode = payload.decode
@@ -167,6 +179,7 @@ WEAKNESSES: dict[str, Callable[[], None]] = {
     "spendthrift": _spendthrift,
     "spooling": _spooling,
     "remembering": _remembering,
+    "leaking": _leaking,
     "asking": _asking,
 }
 
