@@ -124,6 +124,7 @@ class Refusal(StrEnum):
     ASK = "ask"  # consent not given yet, and the site's mode is `off`
     NO_VISITOR = "no_visitor"  # a full event without a visitor id
     RESERVED = "reserved_id"  # `null`, `undefined`, `anonymous` … as an identifier
+    FORM = "form"  # of a form that the owner wants left alone
     HONEYPOT = "honeypot"  # a field no person sees was filled in
     TOO_FAST = "too_fast"  # a form sent back before a person could have read it
     TOKEN = "token"  # noqa: S105  a form token that is forged or expired

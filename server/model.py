@@ -257,6 +257,11 @@ class FormRule(msgspec.Struct, frozen=True):
     rename: dict[str, str] = {}
     version: str = ""
 
+    @property
+    def ignored(self) -> bool:
+        """Whether nothing of it is stored: the tag leaves it alone, and the server refuses it."""
+        return not self.allow or self.purpose in {"search", "login"}
+
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one site that shape its data; every change is a decision in its log."""

@@ -5,6 +5,7 @@ and reserved identifiers end at this door.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -102,15 +103,18 @@ def _engagement(data: dict[str, Any], site: Site, now: int) -> Content:
     return Content(data=_encode(shape).decode())
 
 
-def _form_start(data: dict[str, Any], site: Site, now: int) -> Content:
-    del site, now
-    fields = data.get("fields")
-    names = (
-        [_text(f, 100) for f in fields if isinstance(f, str)] if isinstance(fields, list) else []
-    )
+def _form_start(data: dict[str, Any], site: Site, now: int) -> Content | Refusal:
+    """Names alone: of the fields that may be read, and as `name:type` of those that never are."""
+    del now
+    key = _text(data.get("form"))
+    if _left_alone(site, key):
+        return Refusal.FORM
     shape = {
-        "form": _text(data.get("form")),
-        "fields": names[: limits.FORM_START_FIELDS],
+        "form": key,
+        "fields": _texts(data.get("fields"))[: limits.FORM_START_FIELDS],
+        "unread": [one for one in _texts(data.get("unread")) if one[:1] != ":"][
+            : limits.FORM_START_FIELDS
+        ],
     }
     return Content(data=_json(shape))
 
@@ -120,9 +124,26 @@ def form_rule(site: Site, key: str) -> FormRule | None:
     return next((rule for rule in site.settings.forms if rule.key == key), None)
 
 
-def _form_submit(data: dict[str, Any], site: Site, now: int) -> Content:
+def _left_alone(site: Site, key: str) -> bool:
+    rule = form_rule(site, key)
+    return rule is not None and rule.ignored
+
+
+def _texts(value: object) -> list[str]:
+    """A list of short texts. A page may have taught all its lists to become text as JSON, which
+    Prototype.js did: then that is read (widget item 10)."""
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(msgspec.MsgspecError, RecursionError):
+            value = msgspec.json.decode(value)
+    items = value if isinstance(value, list) else []
+    return [_text(one, 100) for one in items if isinstance(one, str)]
+
+
+def _form_submit(data: dict[str, Any], site: Site, now: int) -> Content | Refusal:
     del now
     key = _text(data.get("form"))
+    if _left_alone(site, key):
+        return Refusal.FORM
     fields, kinds = data.get("fields"), data.get("kinds")
     read = read_form(
         key,
@@ -141,7 +162,7 @@ def _form_submit(data: dict[str, Any], site: Site, now: int) -> Content:
         "traits": _form_traits(read),
         "masked": list(read.masked),
     }
-    return Content(data=_json(shape), flags=Flag.CUT if read.cut else 0)
+    return Content(data=_json(shape), flags=Flag.CUT if read.cut or data.get("cut") else 0)
 
 
 def _form_identifiers(read: FormData) -> dict[str, str]:
@@ -169,11 +190,10 @@ def _form_traits(read: FormData) -> dict[str, str]:
 
 def _consent_proof(consent: dict[str, Any]) -> dict[str, Any]:
     """What the person agreed to: hash of the text, its version, the boxes ticked."""
-    ticked = consent.get("ticked")
     return {
         "text": _text(consent.get("text"), 128),
         "version": _text(consent.get("version"), 40),
-        "ticked": [_text(t, 100) for t in ticked[:20]] if isinstance(ticked, list) else [],
+        "ticked": _texts(consent.get("ticked"))[:20],
     }
 
 

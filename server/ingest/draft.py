@@ -67,5 +67,6 @@ class Draft(msgspec.Struct, gc=False):
     screen: str = ""
     data: str = ""
     page_view: bytes | None = None
+    bare: bool = False  # nothing of who it was is stored
     class_: Class = Class.HUMAN
     reason: str = ""

@@ -17,7 +17,7 @@ import msgspec
 from server.errors import Forbidden, Refusal
 from server.ingest import limits
 from server.ingest.agents import MAX_AGENT, tidy_agent
-from server.ingest.consent import WORDS, verdict
+from server.ingest.consent import COUNTED, WORDS, verdict
 from server.ingest.content import read_content
 from server.ingest.draft import Arrival, Batch, Draft, Tools
 from server.ingest.payload import Envelope, WireEvent, read_id, read_tab, tidy
@@ -159,9 +159,18 @@ def correct_time(draft: Draft) -> Refusal | None:
 def check_consent(draft: Draft) -> Refusal | None:
     batch = draft.batch
     settings = batch.site.settings
-    answer = _verdict(settings.consent, batch.consent, batch.flags, settings.honour_gpc, draft.kind)
+    answer = _verdict(
+        settings.consent,
+        batch.consent,
+        batch.flags,
+        settings.honour_gpc,
+        draft.kind,
+        settings.count_refused,
+    )
     if isinstance(answer, Refusal):
         return answer
+    if answer == COUNTED:
+        draft.bare, answer = True, Flag.COOKIELESS
     draft.flags |= answer
     if batch.visitor is None and not answer:
         if batch.arrival.door is Door.COLLECT:
@@ -276,7 +285,7 @@ def _read_event(batch: Batch, wire: WireEvent) -> Event | Refusal:
         if refusal is not None:
             return _stub(draft) if refusal is Refusal.TOMBSTONE else refusal
     arrival = batch.arrival
-    alone = draft.flags & SUBMISSION_ONLY
+    alone = draft.flags & SUBMISSION_ONLY or draft.bare
     return Event(
         event_id=draft.event_id,
         kind=draft.kind,

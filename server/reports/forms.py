@@ -17,8 +17,6 @@ from server.storage.database import Reader
 #: The newest entries are looked through for forms, and so many of what they sent.
 LOOKED_THROUGH, MOST = 100_000, 2_000
 MOST_FIELDS = 60  # shown of one form
-#: Purposes whose forms the tag leaves alone.
-IGNORED = frozenset({"search", "login"})
 Stores = Literal["all", "contact", "nothing"]
 
 
@@ -60,6 +58,8 @@ class Seen:
     """What the log tells of one form. `fields` are names in the order of their first sight."""
 
     fields: dict[str, None] = field(default_factory=dict)
+    #: What the tag did not read, by name, and of which type it was.
+    unread: dict[str, str] = field(default_factory=dict)
     starts: int = 0
     submissions: int = 0
     last: int = 0
@@ -94,17 +94,23 @@ async def _seen(reader: Reader, site: Site) -> dict[str, Seen]:
         int(Kind.FORM_SUBMIT),
         MOST,
     )
+    denied = {rule.key: rule.deny for rule in site.settings.forms}
     found: dict[str, Seen] = {}
     for kind, at, url_id, data in rows:
         said: dict[str, Any] = msgspec.json.decode(data) if data else {}
-        one = found.setdefault(str(said.get("form", "")), Seen(last=at, url_id=url_id or 0))
+        key = str(said.get("form", ""))
+        one = found.setdefault(key, Seen(last=at, url_id=url_id or 0))
         if kind == Kind.FORM_START:
             one.starts += 1
         else:
             one.submissions += 1
-        for name in (*said.get("fields", ()), *said.get("masked", ())):
+        unread = dict(name.rpartition(":")[::2] for name in said.get("unread", ()))
+        # The owner left them out, and another rule may not: they are told as any other.
+        left_out = [name for name in unread if name in denied.get(key, ())]
+        for name in (*said.get("fields", ()), *said.get("masked", ()), *left_out):
             if len(one.fields) < MOST_FIELDS:
                 one.fields.setdefault(name.partition(":")[0])
+        one.unread = {**unread, **one.unread} if len(one.unread) < MOST_FIELDS else one.unread
     found.pop("", None)
     return found
 
@@ -123,7 +129,7 @@ def row_of(key: str, rule: FormRule | None, seen: Seen, texts: dict[int, str]) -
         submissions=seen.submissions,
         last=iso(seen.last) if seen.last else None,
         page=texts.get(seen.url_id, ""),
-        fields=capture(seen.fields, rule),
+        fields=capture(seen.fields, rule) + _unread(seen),
     )
 
 
@@ -131,7 +137,7 @@ def stores(rule: FormRule | None) -> Stores:
     """How much of a form is stored under a rule."""
     if rule is None:
         return "contact"
-    return "all" if rule.allow and rule.purpose not in IGNORED else "nothing"
+    return "nothing" if rule.ignored else "all"
 
 
 def capture(names: Iterable[str], rule: FormRule | None) -> list[FieldRow]:
@@ -140,6 +146,25 @@ def capture(names: Iterable[str], rule: FormRule | None) -> list[FieldRow]:
     back = {new: old for old, new in rule.rename.items()} if rule else {}
     given = dict.fromkeys(back.get(name, name) for name in names)
     return [_fate(name, rule) for name in given]
+
+
+#: Types that the tag reads of no form (widget item 86); no answers, so they are not told at all.
+_BUTTONS = frozenset({"submit", "button", "image", "reset", "fieldset", "output", ""})
+
+
+def _unread(seen: Seen) -> list[FieldRow]:
+    """What the tag leaves where it is, and why."""
+    return [
+        FieldRow(name=name, stored=False, stored_as="", why=_why_unread(kind))
+        for name, kind in list(seen.unread.items())[:MOST_FIELDS]
+        if name and name not in seen.fields and kind not in _BUTTONS
+    ]
+
+
+def _why_unread(kind: str) -> str:
+    if kind in {"password", "hidden", "file", "search"}:
+        return f"of type {kind}: never read"
+    return "private by its name, its autocomplete or data-hr-ignore: never read"
 
 
 def _fate(name: str, rule: FormRule | None) -> FieldRow:

@@ -28,6 +28,7 @@ MEANINGS: dict[str, str] = {
     Refusal.ASK: "consent was not given yet, and this site waits for it",
     Refusal.NO_VISITOR: "a full event without a visitor id",
     Refusal.RESERVED: "an identifier that would join strangers, such as `null`",
+    Refusal.FORM: "of a form that you want left alone; the tag of `h.js` cannot know",
     Refusal.HONEYPOT: "a form field that no person sees was filled in",
     Refusal.TOO_FAST: "a form sent back before a person could have read it",
     Refusal.TOKEN: "a form token that is forged or expired",

@@ -49,13 +49,6 @@ class SiteDetail(SiteRow, frozen=True, kw_only=True):
     settings: SiteSettings
 
 
-class WidgetForm(Body, frozen=True, kw_only=True):
-    """What the widget leaves out of one form."""
-
-    deny: Annotated[tuple[Word, ...], Meta(max_length=200)] = ()
-    ignore: bool = False
-
-
 class WidgetOptions(Body, frozen=True, kw_only=True):
     """How the widget behaves on this site's pages; see the widget's page in the docs. What is left
     out stays as it is."""
@@ -65,7 +58,6 @@ class WidgetOptions(Body, frozen=True, kw_only=True):
     manual: bool | UnsetType = UNSET
     frames: bool | UnsetType = UNSET
     exclude: Annotated[tuple[Word, ...], Meta(max_length=200)] | UnsetType = UNSET
-    forms: dict[Word, WidgetForm] | UnsetType = UNSET
     links: (
         Annotated[bool, Meta(description="Record clicks on links to other sites.")] | UnsetType
     ) = UNSET

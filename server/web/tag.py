@@ -42,14 +42,14 @@ def widget_config(site: Site, key: str) -> dict[str, Any]:
             name: value
             for name, value in (
                 ("deny", list(rule.deny)),
-                ("ignore", int(not rule.allow or rule.purpose in {"search", "login"})),
+                ("ignore", int(rule.ignored)),
             )
             if value
         }
         for rule in settings.forms
     }
     config: dict[str, Any] = {**settings.widget, "key": key}
-    forms = {**config.pop("forms", {}), **forms}
+    config.pop("forms", None)  # of before: what is stored of forms is decided in their registry
     if key in site.keys[:-1]:
         config["was"] = site.keys[site.keys.index(key) + 1]
     if settings.consent != "on":
@@ -58,6 +58,8 @@ def widget_config(site: Site, key: str) -> dict[str, Any]:
         config["consent"] = "tcf"
     if not settings.honour_gpc:
         config["gpc"] = False
+    elif settings.count_refused:
+        config["count"] = True
     if config.get("links") or config.get("handover"):
         config["own"] = list(settings.own_hosts)
     if any(forms.values()):

@@ -26,6 +26,7 @@ _PLACE = "({});\n"
 _DEFAULTS: dict[str, object] = {
     "consent": "on",
     "gpc": True,
+    "count": False,
     "search": False,
     "hash": False,
     "manual": False,

@@ -34,7 +34,11 @@ def test_78_a_button_in_a_container_sends_its_fields_once(lab: Lab) -> None:
     page.fill("[name=name]", "Ann")
     page.fill("[name=p]", "leak-a")
     page.fill("[name=cvv]", "leak-b")
-    assert lab.row("form_start")["data"] == {"form": "contact", "fields": ["email", "name"]}
+    assert lab.row("form_start")["data"] == {
+        "form": "contact",
+        "fields": ["email", "name"],
+        "unread": ["p:password", "cvv:text"],
+    }
     assert "ann@" not in str(lab.sent()), "nothing before the button"
     page.dblclick("button")
     row = submission(lab)

@@ -231,6 +231,55 @@ def test_the_consent_table(
     assert verdict(mode, word, flags, True, Kind.CONSENT) == 0
 
 
+@pytest.mark.parametrize("consent", ["unknown", "denied"])
+@pytest.mark.parametrize("kind", ["page_view", "engagement", "track"])
+def test_refused_views_may_be_counted_without_anybody(kind: str, consent: str) -> None:
+    """Views alone, and nothing that says whose."""
+    acme = site(consent="off", count_refused=True)
+    data = {"name": "x"} if kind == "track" else {"ms": 1}
+    found = read(VIEW | {"y": kind, "d": data}, at=acme, c=consent, s="AAAAAAAAAAE")
+    if kind != "page_view":
+        assert [why for _, why in found.refused] == [
+            Refusal.ASK if consent == "unknown" else Refusal.CONSENT
+        ]
+        return
+    (event,) = found.events
+    assert event.flags == COOKIELESS
+    assert (event.visitor, event.tab, event.agent, event.place, event.screen) == (
+        None,
+        None,
+        "",
+        "",
+        "",
+    )
+    assert event.url == VIEW["u"]
+
+
+@pytest.mark.parametrize(
+    "rule", [FormRule("demo", allow=False), FormRule("demo", "search"), FormRule("demo", "login")]
+)
+def test_a_form_that_is_left_alone_is_refused(rule: FormRule) -> None:
+    """The plain `h.js` knows of no rule, and sends what it sees."""
+    begun = SUBMIT | {"y": "form_start", "d": {"form": "demo", "fields": ["email"]}}
+    for event in (SUBMIT, begun):
+        found = read(event, at=site(forms=(rule,)))
+        assert [why for _, why in found.refused] == [Refusal.FORM]
+        assert read(event, at=site(forms=(FormRule("demo"),))).refused == []
+
+
+def test_lists_that_a_page_has_made_text_of_are_read() -> None:
+    """Prototype.js: `Array.prototype.toJSON` gives JSON, which becomes a string."""
+    data = SUBMIT["d"] | {"consent": {"ticked": '["terms", "news", 7]'}}
+    stored = json.loads(one(SUBMIT | {"d": data}).data)
+    assert stored["consent"]["ticked"] == ["terms", "news"]
+    broken = SUBMIT["d"] | {"consent": {"version": "2", "ticked": "[" * 5_000}}
+    assert json.loads(one(SUBMIT | {"d": broken}).data)["consent"]["version"] == "2"
+
+
+def test_what_the_tag_had_no_room_for_is_flagged() -> None:
+    assert one(SUBMIT | {"d": SUBMIT["d"] | {"cut": 1}}).flags & Flag.CUT
+
+
 def test_a_submission_before_an_answer_is_kept_for_itself() -> None:
     """A page that waits for a consent manager sends the form without a visitor or a word."""
     event = one(SUBMIT, v=None, c=None)

@@ -14,7 +14,7 @@ API = "/api/v1/sites"
 
 async def test_options_of_the_tag_that_are_left_out_stay(office: Office) -> None:
     """As settings do: to switch one on does not switch another off."""
-    asked = {"tcf": True, "exclude": ["/admin*"], "forms": {"contact": {"deny": ["phone"]}}}
+    asked = {"tcf": True, "exclude": ["/admin*"]}
     async with office.client(office.token) as client:
         for change in (asked, {"links": True}, {"tcf": False}):
             answer = await client.patch(f"{API}/1/settings", json={"widget": change})
@@ -23,7 +23,6 @@ async def test_options_of_the_tag_that_are_left_out_stay(office: Office) -> None
     assert kept["links"] is True
     assert kept["tcf"] is False
     assert kept["exclude"] == ["/admin*"]
-    assert kept["forms"]["contact"]["deny"] == ["phone"]
 
 
 async def test_an_operator_adds_a_site_and_sees_all(office: Office) -> None:

@@ -22,7 +22,7 @@ export const answer = () => recall()[0];
 
 const allowance = () => {
   if (answer()) return answer() == 'granted' ? FULL : SUBMISSIONS;
-  if (objection && settings.gpc != 0) return SUBMISSIONS;
+  if (objection && settings.gpc != 0) return settings.count ? COOKIELESS : SUBMISSIONS;
   // `off` and `tcf`.
   return /f/.test(settings.consent || '') ? WAIT : settings.consent == 'ask' ? COOKIELESS : FULL;
 };

@@ -6,11 +6,15 @@ import { settings } from './settings.js';
 
 /**
  * What is no answer, or a secret one: matched against `type,name,id,autocomplete`, of which an
- * option has no type.
+ * option has no type. What follows keeps `businessName`, `passengers`, `footprint` and the like.
  */
 const SECRET =
-  /^(hid|fi|sub|but|ima|res|sea|,)|cc-|one-time|pass|pw|card|cv[vc]|ssn|iban|otp|token|csrf|secret/i;
-const NO_LEAD = /search|(log|sign)-?in|checkout|payment/i;
+  /^(hid|fi|sub|but|ima|res|sea|,)|\bcc-|one-time|pass(?!eng)|pw|card(?!io)|cv[vc]|ssn(?![aeou])|iban|otp(?!ri)|token|csrf|secret(?!ar)/i;
+/**
+ * Matched against `method,action`: whole words of a path, for a page about payment-solutions or
+ * web-designing has forms for leads, and only what is no POST searches.
+ */
+const NO_LEAD = /^(?!post).*\bsearch|[^\w-]((log|sign)-?in|checkout|payments?)(?![\w-])/i;
 const PRIVATE = '[data-hr-ignore],[role=search]' + (OPTIONS && settings.private || '');
 const BOX = /check|radio/;
 const MOST_BYTES = 24e3;
@@ -61,27 +65,29 @@ export const formOf = (control) => control.form || containerOf(control);
  * nothing at all of a form to search, sign in or pay with. `form.elements` is not asked, for an
  * input may have that name; controls outside the form belong to it by their `form` attribute.
  * @param {HTMLFormElement} form
+ * @param {string[]} unread gets the others, by name and type
  * @returns {Control[]}
  */
-export const controlsOf = (form) => {
+export const controlsOf = (form, unread = []) => {
   let signIn = 0;
   const root = /** @type {ParentNode} */ (form.getRootNode());
   const enabled = /** @type {Control[]} */ ([...root.querySelectorAll(':enabled')]);
   const controls = enabled.filter((control) => {
     return (
       (OPTIONS ? formOf(control) : control.form) == form &&
-      !(control.type == 'password' || noted.has(control)
+      (!(control.type == 'password' || noted.has(control)
         ? (signIn = 1)
         : !nameOf(control) ||
           SECRET.test(
             /** @type {any} */ ([control.type, control.name, control.id, control.autocomplete]),
           ) ||
-          isPrivate(control))
+          isPrivate(control)) ||
+        !unread.push(nameOf(control) + ':' + control.type))
     );
   });
   // A form with a password and one answer beside it is a sign-in; with more, somebody signs up.
   return isPrivate(form) ||
-    NO_LEAD.test(/** @type {any} */ (form.getAttribute('action'))) ||
+    NO_LEAD.test(/** @type {any} */ ([form.getAttribute('method'), form.getAttribute('action')])) ||
     (signIn && controls.filter(({ type }) => !BOX.test(type)).length < 2)
     ? []
     : controls;
@@ -91,19 +97,27 @@ export const controlsOf = (form) => {
 export const nameOf = (control) => control.name || control.id;
 
 /**
- * A number of 13 to 19 digits whose last one fits by Luhn's rule. Telephone numbers of that length
- * begin with a plus.
+ * A number of 13 to 19 digits whose last one fits by Luhn's rule, also where groups of other digits
+ * stand beside it: what is written after a card's number is when it expires. Telephone numbers of
+ * that length begin with a plus.
  * @param {string} text
  */
 const holdsCard = (text) =>
-  text.match(/\+?\d([ -]?\d){12,18}/g)?.some(
-    (number) =>
-      number[0] != '+' &&
-      /** @type {any[]} */ (number.match(/\d/g))
-        .reverse()
-        .reduce((sum, digit, at) => sum - (at % 2 ? '0246813579'[digit] : digit), 0) %
-        10 ==
-        0,
+  text.match(/\+?\d([ -]?\d){12,}/g)?.some((run) =>
+    run.split(/[ -]/).some((_, from, groups) => {
+      let number = '';
+      return groups
+        .slice(from, from + 19)
+        .some(
+          (group) =>
+            /^\d{13,19}$/.test((number += group)) &&
+            /** @type {any[]} */ ([...number])
+              .reverse()
+              .reduce((sum, digit, at) => sum - (at % 2 ? '0246813579'[digit] : digit), 0) %
+              10 ==
+              0,
+        );
+    }),
   );
 
 /**
@@ -121,6 +135,7 @@ export const answersOf = (form) => {
   const controls = controlsOf(form);
   let text = '';
   let room = MOST_BYTES;
+  let cut;
   for (const control of controls) {
     const { type } = control;
     const name = nameOf(control);
@@ -133,7 +148,12 @@ export const answersOf = (form) => {
       if (!value || holdsCard(value)) continue;
       // One character over the limit tells the server that there were more.
       const short = value.slice(0, type == 'textarea' ? 8001 : 1001);
-      if ((room -= size(name + short)) < 0) break;
+      const cost = size([name, name, short]);
+      if (cost > room) {
+        cut = 1;
+        continue;
+      }
+      room -= cost;
       fields[name] = fields[name] ? [fields[name], short].flat() : short;
       kinds[name] = type == 'text' ? control.autocomplete : type;
     }
@@ -143,6 +163,7 @@ export const answersOf = (form) => {
       form: keyOf(form),
       fields,
       kinds,
+      cut,
       consent: {
         ticked,
         text: hashOf(text),

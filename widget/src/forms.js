@@ -135,6 +135,8 @@ export const start = (event) => {
   if (!view || noted.has(form)) return;
   // Throws where there is no form, and that is the end of it.
   noted.add(form);
-  const fields = controlsOf(form).map(nameOf);
-  if (fields[0]) record('form_start', { form: keyOf(form), fields });
+  /** @type {string[]} */
+  const unread = [];
+  const fields = controlsOf(form, unread).map(nameOf);
+  if (fields[0]) record('form_start', { form: keyOf(form), fields, unread });
 };

@@ -25,11 +25,16 @@ const read = (name) =>
   quietly(() => document.cookie.split((OPTIONS ? name : NAME) + '=')[1].split(';')[0]);
 
 /**
- * Writing throws, too, when the host has used up its quota; a cookie (of 395 days) still fits then.
+ * Writing throws, too, when the host has used up its quota; a cookie (of 395 days) still fits then,
+ * and nothing older may stand before it.
  * @param {string} name
  */
 const write = (name) =>
-  quietly(() => (localStorage[OPTIONS ? name : NAME] = known)) ||
+  quietly(
+    () =>
+      delete localStorage[OPTIONS ? name : NAME] &&
+      (localStorage[OPTIONS ? name : NAME] = known),
+  ) ||
   quietly(
     () =>
       (document.cookie = `${OPTIONS ? name : NAME}=${known};path=/;samesite=lax;max-age=34128000`),

@@ -46,6 +46,9 @@ export const open = (restored, address, title) => {
   show();
   restart();
   shown = place();
+  // Before it gets a number: nothing is missing where nothing is counted.
+  if (OPTIONS && settings.exclude && RegExp(settings.exclude).test(location.pathname))
+    return confirm(1);
   const next = event('page_view', {
     w: innerWidth,
     sc: 'sml'[/** @type {any} */ (screen.width > 767) + (screen.width > 1279)],
@@ -63,8 +66,7 @@ export const open = (restored, address, title) => {
   if (OPTIONS) next.n = title;
   next.r = referrer;
   referrer = next.u;
-  const excluded = OPTIONS && settings.exclude && RegExp(settings.exclude).test(location.pathname);
-  show(excluded ? undefined : enqueue(next));
+  show(enqueue(next));
   confirm(next.u.split('?')[0] != next.r.split('?')[0]);
 };
 

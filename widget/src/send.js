@@ -36,6 +36,13 @@ let failures = 0;
 export const size = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
 
 /**
+ * Put together by hand: it is shorter in all, and old libraries define `Array.prototype.toJSON`,
+ * which would make a string of an array.
+ * @param {unknown[]} list
+ */
+const json = (list) => `[${list.map((one) => JSON.stringify(one))}]`;
+
+/**
  * @param {string} type
  * @param {object} data
  */
@@ -51,8 +58,7 @@ export const enqueue = (e) => {
   if ((alone || may(RECORD)) && size(e) < BIGGEST_EVENT) {
     if (alone) delete e.p;
     waiting.push({ e, v: alone ? '' : `"v":"${visitor()}","s":"${tab()}",` });
-    if (waiting[MOST_EVENTS] && (failures || (OPTIONS && !may(SEND))))
-      waiting.splice(Math.max(0, waiting.findIndex(isLight)), 1);
+    if (failures || (OPTIONS && !may(SEND))) trim();
     secure();
   }
   later(() => {
@@ -62,6 +68,10 @@ export const enqueue = (e) => {
   return e;
 };
 
+const trim = () => {
+  while (waiting[MOST_EVENTS]) waiting.splice(Math.max(0, waiting.findIndex(isLight)), 1);
+};
+
 /** @param {Waiting} one */
 const isLight = (one) => /^[pe]/.test(one.e.y); // page_view, engagement
 
@@ -69,12 +79,13 @@ const isLight = (one) => /^[pe]/.test(one.e.y); // page_view, engagement
 export const secure = () =>
   may(KEEP) &&
   quietly(() => {
-    localStorage[STORED] = JSON.stringify(waiting.filter((one) => failures || !isLight(one)));
+    localStorage[STORED] = json(waiting.filter((one) => failures || !isLight(one)));
   });
 
 /**
  * Takes over what an earlier page, or another tab, could not deliver; without the permission to
- * keep anything, it is forgotten.
+ * keep anything, it is forgotten. Sending goes on as having failed: until it succeeds, all of it
+ * stays stored.
  */
 export const resume = () => {
   for (const name in localStorage)
@@ -82,7 +93,9 @@ export const resume = () => {
       quietly(() => waiting.push(...JSON.parse(localStorage[name])));
       delete localStorage[name];
     }
-  waiting = waiting.filter((one) => may(KEEP) && Date.now() - one.e.t < OLDEST);
+  waiting = waiting.filter((one) => may(KEEP) && Date.now() - one.e?.t < OLDEST);
+  trim();
+  if (waiting[0]) failures ||= 1;
   secure();
   flush();
 };
@@ -101,9 +114,7 @@ export const retry = () => {
  * answer to the last one, and sends it again with the rest: the server knows every event's id.
  *
  * A string body is `text/plain`, so no preflight is needed, for which such a page has no time. The
- * batch is put together by hand: it is shorter, and old libraries define `Array.prototype.toJSON`,
- * which would make a string of the array of events. The host may have replaced `fetch` by
- * something that throws or returns nonsense.
+ * host may have replaced `fetch` by something that throws or returns nonsense.
  * @param {any} [leaving]
  */
 export const flush = async (leaving) => {
@@ -122,7 +133,7 @@ export const flush = async (leaving) => {
   const sent = first.v.slice(5, 27);
   const isNew = /** @type {any} */ (OPTIONS ? sent == made && may(KEEP) : sent == made);
   const head = `{"b":"${BUILD}","k":"${KEY}","t":${Date.now()},"c":"${answer()}","f":${isNew | signals},`;
-  const body = `${head}${first.v}"e":[${batch.map((one) => JSON.stringify(one.e))}]}`;
+  const body = `${head}${first.v}"e":${json(batch.map((one) => one.e))}}`;
   busy = 1;
   try {
     const reply = await fetch(endpoint, { body, keepalive: leaving, method: 'POST' });

@@ -2,7 +2,7 @@
 // address.
 const script = /** @type {HTMLScriptElement} */ (
   document.currentScript ||
-    document.querySelector(OPTIONS ? 'script[data-key],[src*="/h/"]' : '[src*="/h/"]')
+    document.querySelector(OPTIONS ? 'script[data-key],script[src*="/h/"]' : 'script[src*="/h/"]')
 );
 
 /**

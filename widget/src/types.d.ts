@@ -7,6 +7,8 @@ export interface Settings {
   /** `tcf`: as `off`, until the consent manager says that nobody need be asked. */
   consent: 'on' | 'ask' | 'off' | 'tcf';
   gpc: boolean | number | string;
+  /** Whether page views that an objection keeps out are sent to be counted, without a visitor. */
+  count: unknown;
   search: unknown;
   hash: unknown;
   manual: unknown;
@@ -50,7 +52,7 @@ export interface Core {
 /** The one global. Calls made before the widget is there wait in `q` with their times. */
 export interface Handraise {
   (...call: [command: string, ...args: any[]]): void;
-  q?: Call[];
+  q?: { push(call: Call): unknown; forEach?(run: (call: Call) => void): void };
   b?: string;
 }
 
