@@ -27,6 +27,7 @@ class FieldRow(Shape, frozen=True, kw_only=True):
     stored: bool
     stored_as: str
     why: str
+    read: Annotated[bool, Meta(description="Whether the tag reads it; no rule makes it.")] = True
 
 
 class FormRow(Shape, frozen=True, kw_only=True):
@@ -155,7 +156,7 @@ _BUTTONS = frozenset({"submit", "button", "image", "reset", "fieldset", "output"
 def _unread(seen: Seen) -> list[FieldRow]:
     """What the tag leaves where it is, and why."""
     return [
-        FieldRow(name=name, stored=False, stored_as="", why=_why_unread(kind))
+        FieldRow(name=name, stored=False, stored_as="", why=_why_unread(kind), read=False)
         for name, kind in list(seen.unread.items())[:MOST_FIELDS]
         if name and name not in seen.fields and kind not in _BUTTONS
     ]

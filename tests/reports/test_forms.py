@@ -29,4 +29,5 @@ async def test_what_is_never_read_is_shown_with_a_reason(database: Database) -> 
         ("csrf", False, "of type hidden: never read"),
         ("card", False, PRIVATE),
     ]
+    assert [one.name for one in row.fields if not one.read] == ["pw", "csrf", "card"]
     assert [one.name for one in allowed.fields if one.stored] == ["email", "budget", "phone"]
