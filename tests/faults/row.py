@@ -1,7 +1,7 @@
 """What a row of `make faults` is: a fault made many times, and a control that must not survive."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -37,6 +37,22 @@ class Outcome:
     def whole(self) -> bool:
         """Every fault was survived and nothing was lost or doubled."""
         return self.tried > 0 and self.survived == self.tried and not self.lost + self.doubled
+
+
+def every_one(*controls: Callable[[Path], Outcome]) -> Callable[[Path], Outcome]:
+    """Several controls as one: it fails only if each of them does."""
+
+    def made(folder: Path) -> Outcome:
+        found = []
+        for number, control in enumerate(controls):
+            own = folder / str(number)
+            own.mkdir()
+            found.append(control(own))
+            if found[-1].whole:
+                return found[-1]
+        return replace(found[-1], note="; ".join(one.note for one in found))
+
+    return made
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,22 @@ def survived(outcome: Outcome) -> None:
 
 def test_sigterm_under_load(tmp_path: Path) -> None:
     """What was acknowledged is there, and each life ends in time with status 0."""
-    survived(lives.outcome("server", tmp_path, 3))
+    survived(lives.sound(tmp_path, 3))
 
 
 def test_the_control_of_sigterm(tmp_path: Path) -> None:
     """A server that answers before the commit loses what it answered."""
     assert lives.early(tmp_path).lost > 0
+
+
+@pytest.mark.parametrize(
+    ("weakness", "seen"), [("abrupt", "under way were cut"), ("healthy", "not ready")]
+)
+def test_a_server_that_ends_badly_is_seen(weakness: str, seen: str, tmp_path: Path) -> None:
+    """One that ends at once, and one that says it is ready to its end."""
+    found = lives.weak(tmp_path, weakness)
+    assert not found.whole
+    assert f"; {found.note}".rpartition("odd answers")[2].count(seen), found.note
 
 
 def test_a_task_that_dies_takes_the_process_with_it(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ class Book:
     answers: Counter[int] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
     unnamed: int = 0  # 503 without Retry-After
-    in_flight: int = 0
-    cut: int = 0  # requests that were sent and never answered
+    flying: dict[int, list[bytes]] = field(default_factory=dict)  # sent and not answered yet
+    cuts: list[list[bytes]] = field(default_factory=list)  # sent and never answered
     took: list[tuple[float, float]] = field(default_factory=list)  # when a 2xx came, after how long
     firsts: list[float] = field(default_factory=list)  # when a 2xx came first after a clearing
     moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +83,14 @@ class Book:
         if status == 503:
             self.waits.append(took_s)
             self.unnamed += "retry-after" not in head
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.flying)
+
+    @property
+    def cut(self) -> int:
+        return len(self.cuts)
 
     @property
     def odd(self) -> dict[int, int]:
@@ -175,12 +183,12 @@ class Sender:
         if self.over.is_set():
             return None
         ids = self.book.take(self.batch)
-        self.book.in_flight += 1
+        self.book.flying[id(ids)] = ids
         return Letter(ids, request_of("/e", body_of(self.key, ids)))
 
     def told(self, ids: list[bytes], reply: Reply, took_s: float) -> float:
         book = self.book
-        book.in_flight -= 1
+        del book.flying[id(ids)]
         book.note(reply.status, ids, took_s, reply.headers)
         if reply.status != 202:
             return AGAIN_S
@@ -188,8 +196,8 @@ class Sender:
         return self.pause_s
 
     def cut(self, ids: list[bytes]) -> None:
-        self.book.in_flight -= 1
-        self.book.cut += 1
+        self.book.flying.pop(id(ids), None)  # a connection may end between two requests
+        self.book.cuts.append(ids)
         self.book.again.extend(ids)
 
 

@@ -3,17 +3,20 @@
 Run as `FAULTS_WEAKNESS=deaf python -m tests.faults.weak serve …`.
 """
 
+import asyncio
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from server.__main__ import main
-from server.cli import open_files
+from server.cli import open_files, serving
 from server.errors import Overloaded
 from server.ingest import payload
 from server.model import Event
@@ -22,10 +25,12 @@ from server.storage.folder import Folder
 from server.storage.sqlite import SqliteDatabase, SqliteWriter
 from server.storage.writer import Stored, Writer
 from server.web import batches
+from server.web.state import State
 
 #: What a server is given that breaks one promise: `Server(MODULE, data, FAULTS_WEAKNESS=…)`.
 MODULE = "tests.faults.weak"
 LEAK_BYTES = 20_000
+DAWDLES_S = 3.0
 
 
 def _deaf() -> None:
@@ -131,6 +136,37 @@ def _spooling() -> None:
     vars(batches)["decode"] = spooled
 
 
+def _abrupt() -> None:
+    """Ends at once when it is asked to end."""
+    tune = serving.tune
+
+    def tuned() -> None:
+        tune()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os._exit, 0)
+
+    vars(serving)["tune"] = tuned
+
+
+def _dawdling() -> None:
+    """Takes its time to come back."""
+    tune = serving.tune
+
+    def tuned() -> None:
+        tune()
+        time.sleep(DAWDLES_S)
+
+    vars(serving)["tune"] = tuned
+
+
+def _healthy() -> None:
+    """Says to the last that it is ready."""
+
+    def keep(self: State, name: str, value: object) -> None:
+        object.__setattr__(self, name, True if name == "ready" else value)
+
+    State.__setattr__ = keep  # type: ignore[method-assign, assignment]
+
+
 def _remembering() -> None:
     """Keeps whatever anybody sends."""
     decode, kept = payload.decode, []
@@ -178,6 +214,9 @@ WEAKNESSES: dict[str, Callable[[], None]] = {
     "unlocked": _unlocked,
     "spendthrift": _spendthrift,
     "spooling": _spooling,
+    "abrupt": _abrupt,
+    "dawdling": _dawdling,
+    "healthy": _healthy,
     "remembering": _remembering,
     "leaking": _leaking,
     "asking": _asking,
