@@ -149,8 +149,11 @@ def chosen(words: list[str]) -> list[Fault]:
 @click.option("--only", default="", help="threats, such as R1,R3, or words of a name")
 @click.option("--scale", default=1.0, show_default=True, help="how often, beside the usual")
 @click.option("--soak", "with_soak", is_flag=True, help="also the rows that take half an hour")
+@click.option(
+    "--seconds", default=4.0, show_default=True, help="of one rate of the overload; 300 to publish"
+)
 @click.option("--list", "listed", is_flag=True, help="name the faults and end")
-def main(only: str, scale: float, with_soak: bool, listed: bool) -> None:
+def main(only: str, scale: float, with_soak: bool, seconds: float, listed: bool) -> None:
     """Make every fault, each with a control that must fail, and print one table."""
     words = [word.strip().lower() for word in only.split(",") if word.strip()]
     wanted = chosen(words)
@@ -165,6 +168,7 @@ def main(only: str, scale: float, with_soak: bool, listed: bool) -> None:
     click.echo(head(len(wanted)))
     click.echo(HEAD)
     run = Run(scale)
+    overload.PACE.seconds = seconds
     for fault in wanted:
         if fault.long and not (with_soak or fault.threat.lower() in words):
             run.skip(fault, f"it takes long; --soak or --only {fault.threat} makes it")

@@ -4,6 +4,7 @@ The peak is found by a closed loop over as many connections; then requests come 
 times that rate, whatever is answered, while the server may allocate `CAP_BYTES` at most. The peak
 is found anew before each rate: a log that has grown since would be taken for the overload. How much
 of that really came is told: what found every connection waiting for the server counts against it.
+Meanwhile somebody reads a page and another site sends, every half second: both must be served.
 """
 
 import asyncio
@@ -14,14 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.flood import BATCH, ids_of
+from tests.faults.beside import Beside, going_on
+from tests.faults.flood import BATCH
+from tests.faults.flooded import Taken
 from tests.faults.kill import key_of
-from tests.faults.remains import look
 from tests.faults.row import CannotRun, Fault, Outcome
+from tests.faults.soak import new_token
 from tests.faults.under_load import Book, Program, load
 
 TIMES = (1, 2, 5, 10)
-SECONDS = 4.0
+PEAK_S = 10.0  # at most, to find the peak
 SHARE = 0.9  # of the peak is stored however much is sent
 OFFERED = 0.8  # of the rate meant, at least: less is no such overload
 REFUSED_S = 0.1
@@ -34,6 +37,16 @@ MOST_MB = 200.0
 
 
 @dataclass
+class Pace:
+    """Seconds of one rate: few, so that all rows take no hour; 300 for a run that is published."""
+
+    seconds: float = 4.0
+
+
+PACE = Pace()
+
+
+@dataclass
 class Step:
     """One rate, and what came of it."""
 
@@ -42,6 +55,8 @@ class Step:
     peak: float
     memory_mb: float
     back_s: float
+    beside: dict[str, bool] = field(default_factory=dict)
+    said: str = ""  # of who else was there
 
     @property
     def meant(self) -> float:
@@ -74,6 +89,7 @@ class Step:
             f"{told['unanswered']} requests without an answer": told["unanswered"],
             f"{self.memory_mb:.0f} MB": self.memory_mb > MOST_MB,
             f"back after {self.back_s:.1f} s": self.back_s > BACK_S,
+            **self.beside,
         }
         return "; ".join(text for text, bad in faults.items() if bad)
 
@@ -86,7 +102,7 @@ class Step:
             f" {told['rate'] * BATCH:,.0f} stored ({told['rate'] / self.peak:.0%} of the peak),"
             f" p99 {told['good_p99'] * 1e3:.0f} ms; {refused} refused,"
             f" p99 {told['refused_p99'] * 1e3:.0f} ms; {self.memory_mb:.0f} MB;"
-            f" back after {self.back_s:.1f} s"
+            f" back after {self.back_s:.1f} s; {self.said}"
         )
 
 
@@ -95,7 +111,7 @@ class Found:
     """All rates of a run."""
 
     steps: list[Step] = field(default_factory=list)
-    acknowledged: set[bytes] = field(default_factory=set)
+    taken: Taken = field(default_factory=Taken)
 
 
 async def flood(
@@ -138,21 +154,31 @@ async def back(server: Program, key: str, book: Book) -> float:
 async def overload(module: str, data: Path, times: tuple[float, ...], seconds: float) -> Found:
     """Find the peak, then send more; one server for all of it."""
     key, book, found = key_of(data), Book(seed=18), Found()
+    token = await new_token(data)  # while there is one site, for that one
+    other = Beside(key_of(data), token, Book(seed=19))
     server = Program(module, data, data_bytes=CAP_BYTES)
     await server.start()
     await flood(server, key, 1, 0, 1.0)  # what is learned at the first event of its kind
     for number, factor in enumerate(times):
-        told = await flood(server, key, 30 + number, 0, seconds, PEAK_CONNECTIONS)
+        told = await flood(server, key, 30 + number, 0, min(seconds, PEAK_S), PEAK_CONNECTIONS)
         peak = told["rate"]
-        _note(found, 30 + number, told["accepted"])
-        told = await flood(server, key, 10 + number, factor * peak, seconds)
-        _note(found, 10 + number, told.pop("accepted"))
+        found.taken.numbers[30 + number] = told["accepted"]
+        async with going_on(other, server):
+            told = await flood(server, key, 10 + number, factor * peak, seconds)
+        found.taken.numbers[10 + number] = told.pop("accepted")
         back_s = await back(server, key, book)
-        found.steps.append(Step(factor, told, peak, memory_mb(server), back_s))
+        beside = other.wrong(share(told))
+        step = Step(factor, told, peak, memory_mb(server), back_s, beside, str(other))
+        found.steps.append(step)
     server.kill()
     await server.gone()
-    found.acknowledged |= set(book.acknowledged)
+    found.taken.others = {*book.acknowledged, *other.book.acknowledged}
     return found
+
+
+def share(told: dict[str, Any]) -> float:
+    """The part of the answers that were no refusals."""
+    return float(told["statuses"].get("202", 0) / max(sum(told["statuses"].values()), 1))
 
 
 def overload_once(data: Path, factor: float, seconds: float) -> Found:
@@ -162,32 +188,26 @@ def overload_once(data: Path, factor: float, seconds: float) -> Found:
 
 def missing(data: Path, found: Found) -> int:
     """How many acknowledged events are not stored once."""
-    left = look(data / "handraise.db", found.acknowledged)
-    return left.lost + left.doubled
-
-
-def _note(found: Found, seed: int, numbers: list[int]) -> None:
-    for number in numbers:
-        found.acknowledged.update(ids_of(seed, number))
+    return sum(found.taken.left(data / "handraise.db"))
 
 
 def outcome(
-    module: str, data: Path, times: tuple[float, ...] = TIMES, seconds: float = SECONDS
+    module: str, data: Path, times: tuple[float, ...] = TIMES, seconds: float = 0.0
 ) -> Outcome:
     """Overload as one row of the table. Raises `CannotRun` where all held, of too little."""
-    found = asyncio.run(overload(module, data, times, seconds))
-    left = look(data / "handraise.db", found.acknowledged)
+    found = asyncio.run(overload(module, data, times, seconds or PACE.seconds))
+    lost, doubled = found.taken.left(data / "handraise.db")
     bad = [f"{step.times:g}×: {step.wrong}" for step in found.steps if step.wrong]
     slow = [step.slow for step in found.steps if step.slow]
-    if slow and not bad and not left.lost + left.doubled:
+    if slow and not bad and not lost + doubled:
         raise CannotRun(slow[0])
     lines = [str(step) for step in found.steps] + [f"WRONG {text}" for text in bad]
     return Outcome(
         len(times),
         len(times) - len(bad),
-        len(found.acknowledged),
-        left.lost,
-        left.doubled,
+        found.taken.count,
+        lost,
+        doubled,
         "\n       ".join(lines),
     )
 
@@ -197,7 +217,7 @@ FAULTS = (
         "R18",
         "overload, 1 to 10 times the peak",
         len(TIMES),
-        lambda data, times: outcome("server", data, TIMES[-times:], SECONDS),
-        lambda data: outcome("tests.faults.boundless", data, (10,), SECONDS),
+        lambda data, times: outcome("server", data, TIMES[-times:]),
+        lambda data: outcome("tests.faults.boundless", data, (10,), 4.0),
     ),
 )
