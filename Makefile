@@ -13,7 +13,7 @@ run: $(STAMP)  ## serve with embedded SQLite and the demo site
 
 test: $(STAMP) browser  ## everything: both databases, a real browser, the stories
 	HYPOTHESIS_PROFILE=same $(PYTEST) -n 2 -m "not browser"
-	$(PYTEST) -n 2 -m browser  # apart: the browser's driver keeps an event loop of its own running
+	$(PYTEST) -n 2 -rs -m browser  # apart: the browser's driver keeps an event loop of its own running
 
 quick: $(STAMP)  ## SQLite, no browser, under a minute
 	$(PYTEST) -n 2 -m "not browser and not slow" -k "not postgres" --ignore=tests/browser --ignore-glob="*_fuzz.py"

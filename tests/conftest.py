@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -33,6 +34,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "new"))
 
 MISSING = "PostgreSQL cannot start here: "
 NOT_RUN = "NOT RUN: "
+BEGUN = time.monotonic()
+BROWSER_S = 360  # what the browser run may take on two cores
 
 
 def pytest_report_header() -> str:
@@ -51,6 +54,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     told = [str(report.longrepr) for report in skipped if NOT_RUN in str(report.longrepr)]
     for reason, count in Counter(one.split(NOT_RUN)[1].strip("')\n ") for one in told).items():
         terminalreporter.write_line(f"{NOT_RUN}{reason} ({count})", red=True)
+    if terminalreporter.config.option.markexpr == "browser":
+        took = time.monotonic() - BEGUN
+        terminalreporter.write_line(
+            f"browser run: {took:.0f} s of the {BROWSER_S} s it may take on two cores",
+            red=took > BROWSER_S,
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -23,12 +23,7 @@ if ! found_firefox; then
 ================================================================================
 TEXT
 fi
-found() {
-  for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable; do
-    if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then return 0; fi
-  done
-  [ -n "$(ls -d "${HOME:-/nonexistent}"/.cache/ms-playwright/chromium-*/ 2>/dev/null)" ]
-}
+found() { .venv/bin/python -m tests.browser.engines; }  # where the tests themselves look
 found && exit 0
 echo "no Chromium found: installing one for the browser tests"
 install chromium
@@ -37,7 +32,7 @@ found && exit 0
 found && exit 0
 cat >&2 <<'TEXT'
 ================================================================================
- NO BROWSER: the browser tests will be skipped.
+ NO CHROMIUM: the browser tests will be skipped, but for those that run in Firefox.
  Install Chromium (Debian, Ubuntu: sudo apt-get install chromium), or name one:
  CHROMIUM=/path/to/chrome make test
 ================================================================================

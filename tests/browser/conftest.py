@@ -44,7 +44,7 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium here: set CHROMIUM to its path")
+        pytest.skip("NOT RUN: no Chromium here: set CHROMIUM to its path")
     browser = launch(playwright, path)
     yield browser
     browser.close()

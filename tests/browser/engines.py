@@ -7,6 +7,8 @@ reach into open shadow roots. Script is an expression, or a function that gets o
 
 import os
 import shutil
+import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 from playwright.sync_api import Browser, BrowserContext, Playwright
@@ -27,10 +29,23 @@ UNWANTED = ["--disable-back-forward-cache"]
 
 
 def find_chromium() -> str | None:
-    """An installed Chromium: `CHROMIUM`, or one of the usual names on the path."""
+    """`CHROMIUM`, one of the usual names on the path, or the newest that Playwright has fetched."""
     named = os.environ.get("CHROMIUM")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return named or next((path for name in names if (path := shutil.which(name))), None)
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return (
+        named
+        or next((path for name in names if (path := shutil.which(name))), None)
+        or next(iter(fetched()), None)
+    )
+
+
+def fetched() -> list[str]:
+    """What `playwright install chromium` has left here, the newest first."""
+    cache = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
+    folder = Path(cache or Path.home() / ".cache" / "ms-playwright")
+    found = [path for path in folder.glob("chromium-*/chrome-linux*/chrome") if path.is_file()]
+    number = lambda path: int("0" + "".join(filter(str.isdigit, path.parts[-3])))  # noqa: E731
+    return [str(path) for path in sorted(found, key=number, reverse=True)]
 
 
 def launch(playwright: Playwright, program: str) -> Browser:
@@ -146,3 +161,7 @@ class Chromium:
 
     def new_visitor(self) -> ChromiumVisitor:
         return ChromiumVisitor(self.browser.new_context())
+
+
+if __name__ == "__main__":  # tests/install_browser.sh asks whether there is one
+    sys.exit(find_chromium() is None)
