@@ -11,6 +11,7 @@ import click
 from server.app import Folder, sqlite_warning
 from server.cli import open_files
 from server.cli.client import answers, call, connected
+from server.cli.holders import holders, named
 from server.errors import HandraiseError
 from server.settings import HELP, PREFIX, Settings
 from server.starting import command
@@ -32,7 +33,7 @@ async def run_checks(settings: Settings) -> list[Check]:
         return [_sqlite(), Check("✗", "data folder", locked_away(folder.path).detail)]
     found = [_sqlite(), _folder(folder), _room(settings, folder), _files()]
     if not settings.database:
-        found.append(_file(folder))
+        found += [_file(folder), *_lock(folder)]
     found.append(
         Check(
             "✓" if answers(folder.socket) else "!",
@@ -97,6 +98,17 @@ def _file(folder: Folder) -> Check:
         return Check("✗", "database", f"damaged: {verdict}; `{command('restore FILE')}`")
     size = folder.database.stat().st_size / 1e6
     return Check("✓", "database", f"sound, {size:.1f} MB")
+
+
+def _lock(folder: Folder) -> list[Check]:
+    """Whoever keeps the server from writing, by name; nothing where nobody does."""
+    held = holders(folder.database)
+    if held is None:
+        return [Check("!", "lock", "this system does not tell who holds the database")]
+    return [
+        Check("✗", "lock", f"{named(pid)} holds {folder.database}: nothing is stored until it ends")
+        for pid in sorted(held)
+    ]
 
 
 async def _sites(settings: Settings) -> list[Check]:
