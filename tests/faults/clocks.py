@@ -1,8 +1,8 @@
 """The wall clock jumps under load: by an hour, a day, a step of NTP, forward and back.
 
 Events are taken on, links open, a delivery that has failed is tried again in its time and no more
-often, sessions last no negative time, and the tables are what the log says. At the end the server
-starts anew where even the monotonic clock is another (root).
+often, sessions last no negative time, and the tables are what the log says. In a row of its own the
+server starts anew where the monotonic clock is another (root).
 """
 
 import asyncio
@@ -12,15 +12,17 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from server.ingest.payload import write_id
 from tests.faults.asking import get, once
 from tests.faults.backups import command
 from tests.faults.receivers import add
-from tests.faults.row import Fault, Outcome
+from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.starts import stop
 from tests.faults.trial import Trial
 from tests.faults.under_load import Program, load
@@ -32,6 +34,7 @@ JUMPS = (HOUR, -HOUR, -DAY, DAY, STEP, -STEP, -HOUR, -HOUR, DAY, 2 * HOUR, -DAY,
 STEADY = 200
 TOLD_S = 5.0  # until a failed delivery arrives; it waits 0.5 s
 OTHER_CLOCK = ("unshare", "--time", "--monotonic", "1000000", "--boottime", "1000000")
+SLACK_S = 60.0
 NEGATIVE = "SELECT count(*) FROM sessions WHERE end_at < start_at OR engaged_ms < 0"
 
 
@@ -54,6 +57,9 @@ class World(Trial):
     @property
     def settings(self) -> dict[str, str]:
         return {"FAULTS_CLOCK": str(self.clock), "HANDRAISE_TELL_EXEMPT": self.receiver.host}
+
+    def told(self, count: int) -> bool:
+        return len(self.receiver.got) >= count
 
     @property
     def clock(self) -> Path:
@@ -128,18 +134,22 @@ async def jump(world: World, server: Program, number: int, by: float) -> list[st
 
 
 async def ends(world: World) -> None:
-    """A life by another monotonic clock, and what the tables say once every day that a clock has
-    shown is over: scores are those of a day, and some were made for one to come."""
+    """What the tables say once every day that a clock has shown is over: scores are those of a
+    day, and some were made for one to come."""
     world.set(2 * DAY)
-    under = OTHER_CLOCK if os.geteuid() == 0 and shutil.which("unshare") else ()
-    server = world.server(under=under)
+    server = world.server()
     await server.start()
     async with load(world.book, world.key, lambda: server.port):
         await world.book.more(STEADY, 20)
+    await tables(world)
+    await stop(server)
+
+
+async def tables(world: World) -> None:
+    """What is wrong with them, while a server runs."""
     said = await command(world.data, "verify")
     if said:
         world.bad.append(said[-200:])
-    await stop(server)
     connection = sqlite3.connect(world.data / "handraise.db")
     negative = connection.execute(NEGATIVE).fetchone()[0]
     connection.close()
@@ -163,6 +173,59 @@ async def run(world: World, jumps: list[float]) -> None:
             await ends(world)
 
 
+async def elsewhere(world: World) -> None:
+    """A life, and one by another monotonic clock: what is sent then is told of at once, and stored
+    as of that moment."""
+    began = time.time()
+    async with receiving() as world.receiver:
+        world.set(time.time() - time.monotonic() if world.how == "monotone" else 0.0)
+        environment = {**os.environ, **world.settings}
+        await asyncio.to_thread(add, world.data, world.receiver.url, environment)
+        for under in ((), OTHER_CLOCK):
+            server = world.server(under=under)
+            await server.start()
+            async with load(world.book, world.key, partial(getattr, server, "port")):
+                await world.book.more(STEADY, 20)
+            told = len(world.receiver.got)
+            if not await raises_hand(server.port, world.key, 1 + bool(under)):
+                world.bad.append("a form was refused")
+            try:
+                await until(partial(world.told, told + 2), TOLD_S)
+            except TimeoutError:
+                world.bad.append(f"{len(world.receiver.got) - told} of 2 consequences were told")
+            if under:
+                await tables(world)
+            await stop(server)
+    first, last = times(world.data / "handraise.db")
+    if first < began - SLACK_S or last > time.time() + SLACK_S:
+        away = max(began - first, last - time.time())
+        world.bad.append(f"events are stored {away / DAY:.1f} days beside their time")
+
+
+def times(database: Path) -> tuple[float, float]:
+    """The first and the last event, by the time of day."""
+    connection = sqlite3.connect(database)
+    try:
+        found = connection.execute("SELECT min(at), max(at) FROM entries WHERE kind = 1").fetchone()
+    finally:
+        connection.close()
+    return found[0] / 1000, found[1] / 1000
+
+
+def by_root(folder: Path, count: int, how: str = "sound") -> Outcome:
+    """Another monotonic clock as one row of the table. Raises `CannotRun`."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise CannotRun("another monotonic clock needs root and unshare")
+    probe = subprocess.run([*OTHER_CLOCK, "true"], check=False, capture_output=True, text=True)
+    if probe.returncode:
+        raise CannotRun(f"no other monotonic clock here: {probe.stderr.strip()[:100]}")
+    world = World(folder, how=how)
+    world.add_site()
+    for _ in range(count):
+        asyncio.run(elsewhere(world))
+    return world.outcome(count, at_once=True)
+
+
 def outcome(folder: Path, jumps: list[float], how: str = "sound") -> Outcome:
     """Jumps of the clock as one row of the table."""
     world = World(folder, how=how)
@@ -180,5 +243,12 @@ FAULTS = (
         len(JUMPS),
         lambda folder, times: outcome(folder, [JUMPS[n % len(JUMPS)] for n in range(times)]),
         lambda folder: outcome(folder, [-HOUR], "trusting"),
+    ),
+    Fault(
+        "R12",
+        "the monotonic clock is another after a start",
+        1,
+        by_root,
+        lambda folder: by_root(folder, 1, "monotone"),
     ),
 )

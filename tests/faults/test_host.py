@@ -1,5 +1,6 @@
 """Files, rights, clocks, receivers and the host: short forms of the rows of `make faults`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.faults import (
     unwritable,
     versions,
 )
+from tests.faults.row import CannotRun
 from tests.faults.test_disk import fails, survived
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -28,6 +30,16 @@ def test_a_server_that_makes_a_new_database_is_seen(tmp_path: Path) -> None:
 
 def test_what_may_not_be_written(tmp_path: Path) -> None:
     survived(lambda: unwritable.outcome(tmp_path, ["folder", "log and index"]))
+
+
+def test_rows_for_root_are_skipped_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others cannot do is a row that cannot run, not less of another."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(CannotRun):
+        unwritable.by_root(tmp_path, list(unwritable.OF_ROOT))
+    with pytest.raises(CannotRun):
+        clocks.by_root(tmp_path, 1)
+    assert not {*unwritable.OF_ROOT} & {*unwritable.turns(unwritable.OWN, 100)}
 
 
 def test_one_writer(tmp_path: Path) -> None:

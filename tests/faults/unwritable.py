@@ -58,6 +58,11 @@ RIGHTS: dict[str, Callable[[Path], None]] = {
 }
 
 
+#: What only root can do, and what everybody can.
+OF_ROOT = ("everything is another's", "mounted for reading")
+OWN = tuple(kind for kind in RIGHTS if kind not in OF_ROOT)
+
+
 def under(kind: str, data: Path) -> tuple[str, ...]:
     """What the server runs under. Raises `CannotRun`."""
     if os.geteuid() != 0:
@@ -145,19 +150,32 @@ def outcome(folder: Path, kinds: list[str], weakness: str = "") -> Outcome:
     return world.outcome(len(kinds), "" if world.bad else refused)
 
 
-def kinds(times: int) -> list[str]:
-    """Every kind in turn; what only root can do is left out for others."""
-    every = list(RIGHTS) if os.geteuid() == 0 else list(RIGHTS)[:-2]
-    return [every[number % len(every)] for number in range(times)]
+def turns(kinds: tuple[str, ...], times: int) -> list[str]:
+    """Each kind in turn."""
+    return [kinds[number % len(kinds)] for number in range(times)]
+
+
+def by_root(folder: Path, kinds: list[str], weakness: str = "") -> Outcome:
+    """What only root can do to a folder. Raises `CannotRun`."""
+    if os.geteuid() != 0:
+        raise CannotRun("only root can give a folder away or mount it for reading")
+    return outcome(folder, kinds, weakness)
 
 
 FAULTS = (
     Fault(
         "R5",
         "folder or database may not be written",
-        len(RIGHTS),
-        lambda folder, times: outcome(folder, kinds(times)),
+        len(OWN),
+        lambda folder, times: outcome(folder, turns(OWN, times)),
         lambda folder: outcome(folder, ["folder"], "elsewhere"),
+    ),
+    Fault(
+        "R5",
+        "folder is another's, or mounted for reading",
+        len(OF_ROOT),
+        lambda folder, times: by_root(folder, turns(OF_ROOT, times)),
+        lambda folder: by_root(folder, [OF_ROOT[0]], "elsewhere"),
     ),
     Fault(
         "R5",
