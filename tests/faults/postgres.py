@@ -1,4 +1,5 @@
-"""PostgreSQL crashes, ends sessions, or is behind a network that loses answers to a COMMIT."""
+"""PostgreSQL crashes, ends sessions, or is behind a network that loses answers to a COMMIT, resets
+its connections, or carries nothing more and tells nobody."""
 
 import asyncio
 import signal
@@ -11,11 +12,11 @@ from pathlib import Path
 from tests.engines import MIGRATED, CannotStart, Cluster, cluster
 from tests.faults.asking import get
 from tests.faults.kill import key_of
+from tests.faults.network import Network, between
 from tests.faults.remains import compare
 from tests.faults.row import CannotRun, Fault, Outcome
 from tests.faults.sending import AGAIN_S
 from tests.faults.under_load import Book, Program, load
-from tests.storage.proxy import Proxy, proxied
 
 BACK_S = 5.0
 STEADY = 200  # events acknowledged between two faults
@@ -33,18 +34,20 @@ class World:
     cluster: Cluster
     book: Book
     server: Program
-    proxy: Proxy | None = None
+    network: Network | None = None
     back: list[float] = field(default_factory=list)  # seconds to the first 2xx after each fault
     bad: list[str] = field(default_factory=list)
 
-    async def recovers(self, since: float) -> None:
-        """Wait until events are stored again; later than `BACK_S` is bad."""
+    async def recovers(self, since: float, *, all_of_them: bool = False) -> None:
+        """Wait until events are stored again; later than `BACK_S` is bad. What was answered before
+        the fault may arrive after it: with `all_of_them` the last of `STEADY` counts."""
         try:
             await self.book.more(STEADY, 20)
         except TimeoutError:
             self.bad.append("took no more events for 20 s")
             return
-        self.back.append(self.book.firsts[-1] - since if self.book.firsts else 0.0)
+        came = time.monotonic() if all_of_them else self.book.firsts[-1]
+        self.back.append(came - since)
         if self.back[-1] > BACK_S:
             self.bad.append(f"{self.back[-1]:.1f} s until it took events again")
 
@@ -81,15 +84,24 @@ async def end_sessions(world: World) -> None:
 
 async def lose(world: World) -> None:
     """The answer to a COMMIT is lost, or the COMMIT itself; the connection goes with it."""
-    assert world.proxy is not None
+    network = world.network
+    assert network is not None
     mode = world.book.random.choice(("lose_answer", "lose_commit"))
-    world.proxy.mode = mode
+    network.mode = mode
     async with asyncio.timeout(10):
-        while world.proxy.mode:  # noqa: ASYNC110 - the proxy takes it at the next COMMIT
+        while network.mode:  # noqa: ASYNC110 - the proxy takes it at the next COMMIT
             await asyncio.sleep(AGAIN_S / 5)
     since = time.monotonic()
     world.book.firsts.clear()
     await world.recovers(since)
+
+
+async def cut(world: World) -> None:
+    """Every connection is reset, or goes on without carrying anything."""
+    assert world.network is not None
+    since = time.monotonic()
+    (world.network.swallow if world.book.random.random() < 0.5 else world.network.reset)()
+    await world.recovers(since, all_of_them=True)
 
 
 @asynccontextmanager
@@ -123,16 +135,16 @@ async def faults(
 ) -> Outcome:
     """Break it so often under load; then compare what is stored with the book."""
     await running.execute(f"CREATE DATABASE {MIGRATED}")
-    async with proxied(running.folder) as proxy:
+    async with between(running.folder) as network:
         direct = running.url(MIGRATED)
-        url = f"postgresql://postgres@127.0.0.1:{proxy.port}/{MIGRATED}"
+        url = f"postgresql://postgres@127.0.0.1:{network.port}/{MIGRATED}"
         # The schema is made before the settings are.
         key = await asyncio.to_thread(key_of, folder / "data", {"HANDRAISE_DATABASE": direct})
         if settings:
             await running.execute(settings)
-        through = url if broken is lose else direct
+        through = url if broken in (lose, cut) else direct
         async with serving(folder / "data", through, hasty) as server:
-            world = World(running, Book(seed=17), server, proxy)
+            world = World(running, Book(seed=17), server, network)
             async with load(world.book, key, lambda: server.port, pause_s=PAUSE_S):
                 await world.book.more(STEADY)
                 for _ in range(times):
@@ -178,7 +190,7 @@ FAULTS = (
     Fault(
         "R17",
         "PostgreSQL crashes under load",
-        20,
+        50,
         lambda folder, times: outcome(folder, times, crash),
         lambda folder: outcome(folder, 5, crash, "asynchronous", ASYNCHRONOUS),
     ),
@@ -195,5 +207,12 @@ FAULTS = (
         50,
         lambda folder, times: outcome(folder, times, lose),
         lambda folder: outcome(folder, 10, lose, "once"),
+    ),
+    Fault(
+        "R17",
+        "connections are reset, or carry nothing more",
+        20,
+        lambda folder, times: outcome(folder, times, cut),
+        lambda folder: outcome(folder, 10, cut, "once"),
     ),
 )
