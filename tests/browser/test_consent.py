@@ -98,6 +98,30 @@ def test_67_a_refusal_ends_everything_but_submissions(lab: Lab) -> None:
     assert kinds == ["page_view", "consent", "form_submit"]
 
 
+def test_67_a_refusal_removes_what_waits_to_be_sent(lab: Lab) -> None:
+    """The endpoint is down, so that events are kept; once it is back, none of them goes."""
+    lab.host.page("/", FORM)
+    lab.gate.answers.extend([503] * 20)
+    page = lab.visit("/")
+    page.evaluate("handraise('track', 'secret plan')")
+    page.wait_for_function("() => JSON.stringify(localStorage).includes('secret plan')")
+    visitor = page.evaluate("() => new Promise((done) => handraise('id', done))")
+    lab.until(lambda: lab.requests)
+    page.evaluate("handraise('consent', false)")
+    kept = page.evaluate(STORAGE)
+    assert "secret plan" not in kept
+    assert "page_view" not in kept
+    assert visitor not in kept
+    lab.until(lambda: len(lab.requests) > 1)
+    lab.gate.answers.clear()
+    page.reload()
+    lab.settle(page)
+    submit(lab)
+    lab.rows("form_submit")
+    stored = [row["kind"] for row in lab.tracker.read(lab.site)]
+    assert [kind for kind in stored if kind != "consent"] == ["form_submit"]
+
+
 def test_67_a_refusal_before_the_widget_leaves_no_trace(lab: Lab) -> None:
     lab.host.tag = (
         "<script>handraise = () => 0; handraise.q = [[Date.now(), 'consent', false]]</script>"

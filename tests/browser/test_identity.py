@@ -6,6 +6,8 @@ import time
 from itsdangerous import URLSafeTimedSerializer
 
 from tests.browser.conftest import Lab
+from tests.browser.projected import sessions
+from tests.browser.test_shared_laptop import Marketer
 
 
 def test_57_the_first_visit_makes_one_visitor_and_the_second_page_is_theirs(lab: Lab) -> None:
@@ -16,6 +18,7 @@ def test_57_the_first_visit_makes_one_visitor_and_the_second_page_is_theirs(lab:
     assert re.fullmatch(r"[\w-]{22}", first["visitor"])
     assert first["flags"] & 1
     assert not second["flags"] & 1
+    assert sessions(lab) == 1
 
 
 def test_57_without_local_storage_a_cookie_keeps_the_visitor(lab: Lab) -> None:
@@ -44,14 +47,24 @@ def test_57_event_ids_sort_by_time_and_never_repeat(lab: Lab) -> None:
     assert order == sorted(order)
 
 
-def test_59_identify_is_stored_on_the_visitor_of_the_past_views(lab: Lab) -> None:
+def test_59_identify_joins_the_past_views_to_the_person_once(lab: Lab) -> None:
+    marketer = Marketer(lab)
     page = lab.visit("/pricing")
-    lab.rows("page_view")
+    lab.visit("/docs", page)
+    views = lab.rows("page_view", 2)
     page.evaluate("handraise('identify', { email: 'ann@brew.example', traits: { plan: 'pro' } })")
     row = lab.row("identify")
     assert row["data"]["ids"] == {"email": "ann@brew.example"}
     assert row["data"]["traits"] == {"plan": "pro"}
-    assert row["visitor"] == lab.row("page_view")["visitor"]
+    assert {row["visitor"]} == {view["visitor"] for view in views}
+    page.evaluate("handraise('identify', { email: 'ann@brew.example' })")
+    lab.rows("identify", 2)
+    people = marketer.people()
+    assert list(people) == ["ann@brew.example"]
+    ann = people["ann@brew.example"]
+    assert marketer.pages(ann) == ["/pricing", "/docs"]
+    assert ann["page_views"] == 2
+    assert len(marketer.get(f"/people/{ann['id']}")["links"]) == 1
 
 
 def test_59_a_signed_token_is_passed_on_and_never_stored(lab: Lab) -> None:
@@ -185,14 +198,50 @@ def test_03_a_second_copy_of_the_tag_does_nothing(lab: Lab) -> None:
     assert len(lab.all_after(page, "page_view")) == 1
 
 
+#: Every property of every prototype and constructor there is, and of the page's own objects.
+PROPERTIES = """
+  window.properties = () => {
+    const found = new Map();
+    const note = (name, object) => {
+      for (const key of Reflect.ownKeys(object))
+        found.set(name + ' ' + String(key), Object.getOwnPropertyDescriptor(object, key));
+    };
+    for (const name of Object.getOwnPropertyNames(window)) {
+      const value = Object.getOwnPropertyDescriptor(window, name).value;
+      if (typeof value != 'function') continue;
+      note(name, value);
+      if (value.prototype) note(name + '.prototype', value.prototype);
+    }
+    for (const name of ['history', 'navigation', 'navigator', 'document', 'JSON', 'console'])
+      note(name, window[name]);
+    return found;
+  };
+  window.changed = () => {
+    const same = (a, b) => a && b && Object.keys(a).every((key) => Object.is(a[key], b[key]));
+    const now = properties();
+    const names = new Set([...before.keys(), ...now.keys()]);
+    return [...names].filter((name) => !same(before.get(name), now.get(name)));
+  };
+  window.names = window.before = null;
+  window.before = properties();
+  window.names = Object.getOwnPropertyNames(window);
+"""
+
+
 def test_12_one_global_is_added_and_no_prototype_changed(lab: Lab) -> None:
-    lab.context.add_init_script(
-        """window.before = Object.keys(window);
-        window.native = [history.pushState, history.replaceState, fetch, FormData]"""
-    )
+    lab.context.add_init_script(PROPERTIES)
+    lab.host.page("/", '<form id="contact"><input name="email" type="email"><button>x</button>')
     page = lab.visit("/")
-    added = page.evaluate("Object.keys(window).filter((name) => !before.includes(name))")
-    assert set(added) - {"before", "native"} == {"handraise"}
-    assert page.evaluate(
-        "native[0] == history.pushState && native[1] == history.replaceState && native[2] == fetch"
+    assert lab.rows("page_view")
+    page.evaluate("document.forms[0].onsubmit = () => false")
+    page.fill("[name=email]", "ann@brew.example")
+    page.click("button")
+    assert lab.rows("form_submit")
+    added = page.evaluate(
+        "Object.getOwnPropertyNames(window).filter((name) => !names.includes(name))"
     )
+    assert added == ["handraise"]
+    assert page.evaluate("before.has('History.prototype pushState') && 'navigation' in window")
+    assert [name for name in page.evaluate("changed()") if not name.startswith("handraise")] == []
+    page.evaluate("Array.prototype.late = 1")
+    assert "Array.prototype late" in page.evaluate("changed()"), "the comparison sees it"

@@ -1,6 +1,12 @@
 """Checklist B: page views."""
 
+from pathlib import Path
+
+import pytest
+
 from tests.browser.conftest import Lab
+from tests.browser.host import Page as Plain
+from tests.browser.projected import sessions
 from tests.browser.tracker import Row
 
 
@@ -121,22 +127,34 @@ def test_23_a_turbo_visit_with_cached_preview_is_one_row(lab: Lab) -> None:
     assert len(lab.all_after(page, "page_view")) == 2
 
 
+HTMX = (Path(__file__).parents[2] / "server/static/vendor/htmx-4.0.1.min.js").read_text("utf-8")
+
+
 def test_24_an_htmx_boosted_link_and_a_pushed_url_are_one_row_each(lab: Lab) -> None:
-    """htmx swaps the body's content, sets the title and pushes the address."""
+    """By htmx itself, which swaps the body's content, sets the title and pushes the address."""
+    lab.host.pages["/htmx.js"] = Plain(HTMX, headers={"Content-Type": "text/javascript"})
+    lab.host.page(
+        "/",
+        '<a href="/boosted" hx-boost="true">boosted</a>',
+        head='<script src="/htmx.js"></script>',
+    )
+    lab.host.page("/boosted", '<button hx-get="/part" hx-target="#into">get</button><p id="into">')
+    lab.host.pages["/part"] = Plain("<b>part</b>", headers={"HX-Push-Url": "/pushed"})
     page = lab.visit("/")
-    swap = """(path) => {
-      document.body.innerHTML = '<main>new</main>';
-      document.title = 'Swapped ' + path;
-      history.replaceState({ htmx: true }, '', location.href);
-      history.pushState({ htmx: true }, '', path);
-    }"""
-    page.evaluate(swap, "/boosted")
+    lab.rows("page_view")
+    page.evaluate("window.same = true")
+    page.click("a")
     lab.rows("page_view", 2)
-    page.evaluate(swap, "/pushed")
+    page.click("button")
+    page.locator("#into b").wait_for()
     lab.rows("page_view", 3)
     rows = lab.all_after(page, "page_view")
     assert paths(lab, rows) == ["/", "/boosted", "/pushed"]
-    assert rows[1]["title"] == "Swapped /boosted"
+    assert rows[1]["title"] == "/boosted"
+    assert page.evaluate("window.same") is True
+    page.go_back()
+    lab.rows("page_view", 4)
+    assert paths(lab, lab.all_after(page, "page_view"))[3:] == ["/boosted"]
 
 
 def test_25_a_client_router_that_swaps_the_document_is_one_row_with_the_new_title(
@@ -194,7 +212,7 @@ def test_27_a_prerendered_page_leaves_no_trace_until_it_is_shown(lab: Lab) -> No
     assert len(lab.all_after(page, "page_view")) == 1
 
 
-def test_29_a_reload_is_one_row_of_the_same_visitor_and_tab(lab: Lab) -> None:
+def test_29_a_reload_is_one_row_of_the_same_session(lab: Lab) -> None:
     page = lab.visit("/")
     lab.rows("page_view")
     page.reload()
@@ -203,12 +221,16 @@ def test_29_a_reload_is_one_row_of_the_same_visitor_and_tab(lab: Lab) -> None:
     assert first["visitor"] == second["visitor"]
     assert first["tab"] == second["tab"]
     assert len(lab.all_after(page, "page_view")) == 2
+    assert sessions(lab) == 1
 
 
-def test_30_redirects_are_one_row_for_the_last_page(lab: Lab) -> None:
+@pytest.mark.parametrize("refresh", [False, True], ids=["server", "meta refresh"])
+def test_30_redirects_are_one_row_for_the_last_page(lab: Lab, refresh: bool) -> None:
+    """The server's; and a page that sends on by itself, which has no tag."""
     lab.host.page("/old", to="/older")
-    lab.host.page("/older", head='<meta http-equiv="refresh" content="0;url=/new">')
-    lab.host.pages["/older"].html = '<meta http-equiv="refresh" content="0;url=/new">'
+    lab.host.page("/older", to="" if refresh else "/new")
+    if refresh:
+        lab.host.pages["/older"].html = '<meta http-equiv="refresh" content="0;url=/new">'
     page = lab.new_page()
     page.goto(lab.host.origin + "/old")
     page.wait_for_url("**/new")

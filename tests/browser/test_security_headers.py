@@ -5,7 +5,7 @@ import hashlib
 
 import httpx2
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 
 from server.web.widget import pinned
 from tests.browser.conftest import Lab
@@ -34,6 +34,10 @@ def policed(lab: Lab, headers: dict[str, str]) -> Page:
     return page
 
 
+def is_chunk(response: Response) -> bool:
+    return "/h/c." in response.url
+
+
 @pytest.mark.parametrize("number", POLICIES)
 def test_130_131_132_133_134_135_a_strict_policy_is_kept(lab: Lab, number: str) -> None:
     policy = POLICIES[number].replace(HERE, lab.tracker.base)
@@ -47,9 +51,23 @@ def test_136_a_page_that_embeds_only_what_agrees_may_embed_the_widget(lab: Lab) 
         "Cross-Origin-Embedder-Policy": "require-corp",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
-    page = policed(lab, headers)
+    lab.configure({"links": True})  # its click is told by the second file
+    with lab.context.expect_event("response", is_chunk) as got:
+        page = policed(lab, headers)
+    assert got.value.headers["cross-origin-resource-policy"] == "cross-origin"
     assert len(lab.rows("page_view")) == 1
     assert page.evaluate("crossOriginIsolated") is True
+    page.evaluate(
+        """() => {
+          document.body.innerHTML = '<a href="https://elsewhere.example/x">out</a>';
+          onclick = (event) => event.preventDefault();
+        }"""
+    )
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(one => /.h.c[.]/.test(one.name))"
+    )
+    page.click("a")
+    assert lab.row("click")["data"]["href"] == "https://elsewhere.example/x"
 
 
 @pytest.mark.parametrize("genuine", [True, False], ids=["the file", "another file"])

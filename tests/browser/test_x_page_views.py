@@ -78,4 +78,6 @@ def test_28_back_from_the_cache_is_a_new_row_marked_restored(either: Either) -> 
     assert page.evaluate("window.restored") is True
     assert either.paths(rows) == ["/one", "/two", "/one"]
     assert [row["flags"] & 128 for row in rows] == [0, 0, 128]
-    assert rows[2]["page_view"] != rows[0]["page_view"] or not rows[0]["page_view"]
+    page.evaluate("handraise('track', 'back')")
+    assert either.row("track")["page_view"] == rows[2]["event_id"] != rows[0]["event_id"]
+    assert len(either.all_after(page, "page_view")) == 3
