@@ -28,6 +28,7 @@ from tests.faults.under_load import Book, Program, load
 EARLY, LATE = 1_500, 500  # events before the backup and after it
 NEW = 100
 FLIPS = 24
+FEW_FLIPS = 5  # a copy: twenty copies are a hundred bytes
 PAGES = ("/api/v1/sites", "/api/v1/sites/1/overview", "/api/v1/sites/1/people")
 #: What was acknowledged and lies in the log of writes alone is lost with it.
 OF_LOG = ("log missing", "log cut", "log of another")
@@ -37,9 +38,9 @@ def _cut(path: Path, dice: random.Random) -> None:
     os.truncate(path, dice.randrange(1, path.stat().st_size))
 
 
-def _flip(path: Path, dice: random.Random) -> None:
+def _flip(path: Path, dice: random.Random, count: int = FLIPS) -> None:
     content = bytearray(path.read_bytes())
-    for _ in range(FLIPS):
+    for _ in range(count):
         content[dice.randrange(len(content))] ^= dice.randrange(1, 256)
     path.write_bytes(content)
 
@@ -74,6 +75,8 @@ DAMAGES: dict[str, tuple[str, Callable[[Path, random.Random], object]]] = {
     "index missing": ("-shm", lambda path, _: path.unlink()),
     "index overwritten": ("-shm", _noise),
 }
+FEW = "a few bytes flipped"
+DAMAGES_TOO = {FEW: ("", lambda path, dice: _flip(path, dice, FEW_FLIPS))}
 
 
 @dataclass
@@ -125,7 +128,7 @@ def damage(world: World, number: int, kind: str) -> Path:
     shutil.copytree(world.data, data, ignore=shutil.ignore_patterns("*.sock"))
     log = data / "handraise.db-wal"
     shutil.copyfile(world.folder / "other" / "handraise.db-wal", f"{log}.other")
-    suffix, do = DAMAGES[kind]
+    suffix, do = (DAMAGES | DAMAGES_TOO)[kind]
     do(data / f"handraise.db{suffix}", random.Random(number))
     Path(f"{log}.other").unlink()
     return data
@@ -256,5 +259,12 @@ FAULTS = (
         len(DAMAGES),
         lambda folder, times: outcome(folder, kinds(times)),
         lambda folder: outcome(folder, ["missing", "empty"], "fresh"),
+    ),
+    Fault(
+        "R7",
+        f"random bytes flipped, {FEW_FLIPS} in each copy",
+        20,
+        lambda folder, times: outcome(folder, [FEW] * times),
+        lambda folder: outcome(folder, [FEW] * 6, "reborn"),
     ),
 )

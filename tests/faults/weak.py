@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def _unbounded() -> None:
 def _fresh() -> None:
     """Makes a new database wherever there is none, whatever was there before."""
     vars(sqlite)["check"] = Path.is_file
+
+
+def _reborn() -> None:
+    """Puts a new database in the place of a damaged one."""
+
+    def check(path: Path) -> None:
+        try:
+            with closing(sqlite3.connect(path)) as connection:
+                sound = connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        except sqlite3.Error:
+            sound = False
+        for suffix in () if sound else ("", "-wal", "-shm", ".made"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+    vars(sqlite)["check"] = check
 
 
 def _elsewhere() -> None:
@@ -210,6 +226,7 @@ WEAKNESSES: dict[str, Callable[[], None]] = {
     "blind": _blind,
     "unbounded": _unbounded,
     "fresh": _fresh,
+    "reborn": _reborn,
     "elsewhere": _elsewhere,
     "unlocked": _unlocked,
     "spendthrift": _spendthrift,
