@@ -119,7 +119,8 @@ def test_06_whatever_the_endpoint_does_the_page_is_not_held_up(
         page = lab.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        ours, plain = [], []
+        ours: list[tuple[float, float, float]] = []
+        plain: list[tuple[float, float, float]] = []
         for count in (ROUNDS, 2 * ROUNDS, 3 * ROUNDS):
             while len(ours) < count:
                 plain.append(once(lab, page, "/without"))

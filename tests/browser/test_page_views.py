@@ -1,11 +1,8 @@
 """Checklist B: page views."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.browser.conftest import Lab
-from tests.browser.host import Page as Plain
 from tests.browser.projected import sessions
 from tests.browser.tracker import Row
 
@@ -125,36 +122,6 @@ def test_23_a_turbo_visit_with_cached_preview_is_one_row(lab: Lab) -> None:
     )
     assert paths(lab, lab.rows("page_view", 2)) == ["/", "/two"]
     assert len(lab.all_after(page, "page_view")) == 2
-
-
-HTMX = (Path(__file__).parents[2] / "server/static/vendor/htmx-4.0.1.min.js").read_text("utf-8")
-
-
-def test_24_an_htmx_boosted_link_and_a_pushed_url_are_one_row_each(lab: Lab) -> None:
-    """By htmx itself, which swaps the body's content, sets the title and pushes the address."""
-    lab.host.pages["/htmx.js"] = Plain(HTMX, headers={"Content-Type": "text/javascript"})
-    lab.host.page(
-        "/",
-        '<a href="/boosted" hx-boost="true">boosted</a>',
-        head='<script src="/htmx.js"></script>',
-    )
-    lab.host.page("/boosted", '<button hx-get="/part" hx-target="#into">get</button><p id="into">')
-    lab.host.pages["/part"] = Plain("<b>part</b>", headers={"HX-Push-Url": "/pushed"})
-    page = lab.visit("/")
-    lab.rows("page_view")
-    page.evaluate("window.same = true")
-    page.click("a")
-    lab.rows("page_view", 2)
-    page.click("button")
-    page.locator("#into b").wait_for()
-    lab.rows("page_view", 3)
-    rows = lab.all_after(page, "page_view")
-    assert paths(lab, rows) == ["/", "/boosted", "/pushed"]
-    assert rows[1]["title"] == "/boosted"
-    assert page.evaluate("window.same") is True
-    page.go_back()
-    lab.rows("page_view", 4)
-    assert paths(lab, lab.all_after(page, "page_view"))[3:] == ["/boosted"]
 
 
 def test_25_a_client_router_that_swaps_the_document_is_one_row_with_the_new_title(
