@@ -20,7 +20,11 @@ def line_of(told: str, what: str) -> str:
 
 def test_the_parts_in_process_print_a_table() -> None:
     told = bench("--only", "decode,scoring,fsync,reading,disk")
-    assert "what" in told.splitlines()[0]
+    lines = told.splitlines()
+    assert lines[0].startswith("Handraise ")
+    assert any(line.startswith("what ") for line in lines)
+    assert "\nfigure " in told
+    assert "NOT MEASURED" in line_of(told, "PostgreSQL: sustained")
     for row in ("decode alone", "score a person", "match an event", "fsync p99", "overview"):
         assert row in told
     for row in ("people list by -score", "people list filtered by trait", "session_events"):
@@ -40,7 +44,7 @@ def test_every_way_to_be_loaded_and_a_log_that_grows() -> None:
         assert "s of work for 1,000" in line_of(told, row)
     assert "REFUSED" not in told
     assert "ingest at 10,000 against 5,000 events (log only, nothing derived)" in told
-    assert "ingest at 10,000 events, all derived" in told
+    assert "ingest at 10,000 against 5,000 events, all derived" in told
 
 
 def test_listeners_see_everything_and_everybody_fits_in_a_file() -> None:

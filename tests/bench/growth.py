@@ -2,12 +2,12 @@
 bytes of a projected site lie.
 
 These logs are only long: nothing was derived from what they hold (`place.fill`), so the tables of
-visits and people are empty when a run begins. The last rows load a site of which all is derived.
+visits and people are empty when a run begins. The last rows load sites of which all is derived.
 """
 
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.matrix import Cell, measure
@@ -17,7 +17,7 @@ from tests.bench.serving import WAL_MB, Plan, Sqlite
 from tests.bench.table import Row, number, say, spread
 
 LEVEL = Cell(1, 64)
-LOG_ONLY = " (log only, nothing derived)"
+LOG_ONLY, DERIVED = " (log only, nothing derived)", ", all derived"
 #: Of the tables, so many are told one by one.
 TOLD = 12
 
@@ -38,23 +38,21 @@ def growth(data: Path, scratch: Path, levels: Sequence[int], plan: Plan) -> list
     rows = [_row(f"ingest at {level:,} events{LOG_ONLY}", loads) for level, loads in found.items()]
     wal = max(place.wal for place in places.values()) / 1e6
     rows.append(Row("  its write-ahead log", wal, WAL_MB, None, "MB", "4–16 MB", False))
-    return [*rows, *_against(found, levels[-1], levels[-2])]
+    return [*rows, *_against(found, levels[-1], levels[-2], LOG_ONLY)]
 
 
-def projected(site: Path, scratch: Path, events: int, plan: Plan) -> list[Row]:
-    """The same run on a site of which everything is derived: visits, people, cells."""
-    place = Sqlite(Copies(site, scratch / "projected"))
-    found = []
+def projected(sites: Mapping[int, Path], scratch: Path, plan: Plan) -> list[Row]:
+    """The same run on sites of which everything is derived: visits, people, cells."""
+    levels = list(sites)
+    places = {level: Sqlite(Copies(site, scratch / "projected")) for level, site in sites.items()}
+    found: dict[int, list[Load]] = {level: [] for level in levels}
     for turn in range(plan.runs):
-        say(f"  run {turn + 1} of {plan.runs}, {events:,} events stored and derived")
-        found.append(measure(place, LEVEL, plan.seconds, 500 + turn))
-    place.copies.drop()
-    peak = max(load["mb"] for load in found)
-    what = f"{events:,} events, all derived"
-    return [
-        _row(f"ingest at {what}", found),
-        Row(f"peak memory at {what}", peak, 150, None, "MB", "", False),
-    ]
+        for level, place in places.items():
+            say(f"  run {turn + 1} of {plan.runs}, {level:,} events stored and derived")
+            found[level].append(measure(place, LEVEL, plan.seconds, 500 + turn))
+            place.copies.drop()  # a large copy: only one at a time
+    rows = [_row(f"ingest at {level:,} events{DERIVED}", loads) for level, loads in found.items()]
+    return [*rows, *_against(found, levels[-1], levels[-2], DERIVED)]
 
 
 def _row(what: str, loads: Sequence[Load]) -> Row:
@@ -64,15 +62,15 @@ def _row(what: str, loads: Sequence[Load]) -> Row:
     return Row(what, statistics.median(rates), unit="/s", note=note)
 
 
-def _against(found: dict[int, list[Load]], large: int, small: int) -> list[Row]:
+def _against(found: dict[int, list[Load]], large: int, small: int, how: str) -> list[Row]:
     pairs = [
         one["rate"] / other["rate"] for one, other in zip(found[large], found[small], strict=True)
     ]
     peak = max(load["mb"] for load in found[large])
-    what = f"ingest at {large:,} against {small:,} events{LOG_ONLY}"
+    what, memory = f"ingest at {large:,} against {small:,} events{how}", f"peak memory at {large:,}"
     return [
-        Row(what, statistics.median(pairs), 0.8, None, "×", spread(pairs)),
-        Row(f"peak memory at {large:,} events{LOG_ONLY}", peak, 150, None, "MB", "", False),
+        Row(what, statistics.median(pairs), 0.8, None, "×", spread(pairs), figure="growth"),
+        Row(f"{memory} events{how}", peak, 150, None, "MB", "", False, "memory"),
     ]
 
 
@@ -96,7 +94,11 @@ def table_bytes(path: Path) -> dict[str, int]:
 def disk(path: Path, events: int) -> list[Row]:
     """Bytes an event of a projected site, everything in, then by table and index."""
     rows = [
-        Row(f"disk at {events:,} events", used_bytes(path) / events, 250, 160, "B/event", "", False)
+        Row(
+            f"disk at {events:,} events",
+            used_bytes(path) / events,
+            *(250, 160, "B/event", "", False, "disk"),
+        )
     ]
     sizes = table_bytes(path)
     if not sizes:

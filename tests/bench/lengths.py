@@ -34,8 +34,9 @@ class Size(NamedTuple):
     def log(self) -> float:
         return self.fill(f"filled-{self.events}", self.events, LOG)
 
-    def site(self) -> float:
-        return self.fill(f"site-{self.large}", self.large, PROJECTED)
+    def site(self, events: int = 0) -> float:
+        events = events or self.large
+        return self.fill(f"site-{events}", events, PROJECTED)
 
     def people(self) -> float:
         return 0.0 if self.quick else self.fill(f"people-{PEOPLE}", 2 * PEOPLE, PROJECTED // 6)
@@ -50,20 +51,22 @@ def _groups(size: Size) -> dict[str, float]:
     """Seconds of each group, without what is filled for several."""
     plan, quick = size.plan, size.quick
     run = plan.seconds + AROUND_S
-    search = PROBES * (plan.sustained + AROUND_S)
-    copies = size.large / 1_000_000 * plan.runs
+    repeated = plan.runs if plan.runs > 1 else 0
+    search = (PROBES + repeated) * (plan.sustained + plan.seconds / 2 + AROUND_S)
+    copies = 2 * size.large / 1_000_000 * plan.runs
     large = size.fill(f"filled-{size.large}", size.large, LOG)
+    cells = len(list(matrix.cells("PostgreSQL")))
     postgres = 5 + size.events / POSTGRES + search
     return {
         "ingest": plan.runs * (3 * run + 3 * (plan.seconds / 2 + AROUND_S)),
         "sustained": search,
         "matrix": plan.runs * run * (3 if quick else len(list(matrix.cells("SQLite")))),
-        "growth": 4 * plan.runs * run + copies + large,
-        "postgres": postgres + plan.runs * run * (3 if quick else 11),
+        "growth": 5 * plan.runs * run + copies + large + size.site(size.events),
+        "postgres": postgres + plan.runs * run * (3 if quick else 2 + cells),
         "rebuild": size.events / REBUILT,
         "reading": 5.0 if quick else 30 + READS * 5 + len(ASKED) * 5,
         "memory": 2 * AROUND_S + (2 if quick else 60),
-        "live": 8 if quick else 20,
+        "live": 8 if quick else 25 * plan.runs,
         "start": 6 * plan.runs,
         "csv": 8 + size.people(),
         "late": 3 if quick else 25 * plan.runs,
@@ -80,6 +83,17 @@ def seconds(wanted: Sequence[str], size: Size) -> float:
     if OF_SITE & set(wanted):
         found += size.site()
     return found
+
+
+def sizes(size: Size) -> str:
+    """How much was asked for, beside what the figures are meant for."""
+    plan = size.plan
+    text = (
+        f"{size.events:,} events stored, {size.large:,} for growth, disk and reading;"
+        f" {plan.seconds:g} s a run, {plan.runs} runs"
+    )
+    meant = size.events >= 1_000_000 and size.large >= 10_000_000 and plan.seconds >= 60
+    return text if meant else f"{text} (the figures are meant for 1,000,000, 10,000,000 and 60 s)"
 
 
 def told(wanted: Sequence[str], size: Size) -> str:

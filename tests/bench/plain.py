@@ -120,4 +120,4 @@ def fsync(scratch: Path) -> tuple[Row, float]:
 def widget() -> Row:
     """The script as a browser gets it: brotli 11, the settings of a new site inlined."""
     size = len(widget_file({"key": KEY + "0" * 11}, "br").body)
-    return Row("h.js, default configuration", size, 2_560, 2_300, "B", "brotli", False)
+    return Row("h.js, default configuration", size, 2_560, 2_300, "B", "brotli", False, "widget")

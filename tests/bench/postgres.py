@@ -53,7 +53,7 @@ class Postgres(Sqlite):
         given = ("--data", str(self.folder), "--database", self.cluster.url(name), *arguments)
         try:
             with host("app", *given) as running:
-                warm(running)
+                warm(running, projects="--still" not in arguments)
                 yield running
         finally:
             asyncio.run(self.cluster.execute(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -81,7 +81,12 @@ class Reads:
         self.rows: list[Row] = []
 
     async def measure(
-        self, what: str, goal: tuple[float, float] | None, reads: Sequence[Read], note: str = ""
+        self,
+        what: str,
+        goal: tuple[float, float],
+        reads: Sequence[Read],
+        note: str = "",
+        figure: str = "",
     ) -> None:
         """The reads in turns, the first turn for nothing."""
         say(f"  {what.strip()}")
@@ -100,8 +105,8 @@ class Reads:
             f"median {number(middle)}, {number(median(worked))} of it work,"
             f" {spread(taken, 'ms')}, {len(taken)} reads; {note}"
         )
-        must, stretch = goal or (None, None)
-        self.rows.append(Row(what, p99, must, stretch, "ms", told.removesuffix("; "), False))
+        told = told.removesuffix("; ")
+        self.rows.append(Row(what, p99, *goal, "ms", told, False, figure))
 
 
 async def _measure(path: Path, times: int) -> list[Row]:
@@ -126,21 +131,23 @@ async def _figures(reads: Reads, site: Site) -> None:
 
     (count,) = (await reads.database.fetch("SELECT count(*) FROM sessions"))[0]
     note = f"{number(count)} visits"
-    await reads.measure("overview, 28 days", EVERYBODY, [of(weeks, NO_FILTERS)], note)
-    await reads.measure("  of 90 days", None, [of(months, NO_FILTERS)])
+    await reads.measure("overview, 28 days", EVERYBODY, [of(weeks, NO_FILTERS)], note, "overview")
+    plain = [of(months, NO_FILTERS)]
+    await reads.measure("  of 90 days", EVERYBODY, plain, figure="overview")
     mixed = [of(months, filters) for filters in MIX]
-    await reads.measure("overview, 90 days, filtered", FILTERED, mixed, f"{len(MIX)} filters")
-    await reads.measure("  the one that leaves most", None, [of(months, MIX[0])])
-    await reads.measure(
-        "  with nothing kept of reads before", None, [_first(read) for read in mixed]
-    )
+    told = f"{len(MIX)} filters"
+    await reads.measure("overview, 90 days, filtered", FILTERED, mixed, told, "filtered")
+    most = [of(months, MIX[0])]
+    await reads.measure("  the one that leaves most", FILTERED, most, figure="filtered")
+    what, first = "  with nothing kept of reads before", [_first(read) for read in mixed]
+    await reads.measure(what, FILTERED, first, figure="filtered")
 
     def named(by: str, filters: Filters) -> Read:
         return lambda reader: parts(reader, site, months, filters, by, Paging())
 
     dimensions = ("source", "landing", "campaign", "country")
-    plain = [named(by, NO_FILTERS) for by in dimensions]
-    await reads.measure("a page of sources …, 90 days", EVERYBODY, plain)
+    pages = [named(by, NO_FILTERS) for by in dimensions]
+    await reads.measure("a page of sources …, 90 days", EVERYBODY, pages)
 
     def lists(filters: Filters) -> Read:
         return lambda reader: today_lists(reader, site, weeks, filters, {})
@@ -172,17 +179,17 @@ async def _lists(reads: Reads, site: Site) -> None:
         return lambda reader: timeline(reader, site, subject, "all", Paging())
 
     what = f"{len(busiest)} busiest people, {len(chosen) - len(busiest)} others"
-    await reads.measure("timeline page", TIMELINE, [page(one) for one in chosen], what)
+    await reads.measure("timeline page", TIMELINE, [page(one) for one in chosen], what, "timeline")
     note = f"{number(len(some))} people"
     for sort in people_list.ORDERS:
         read = partial(_people, site, PeopleFilter(), sort)
-        await reads.measure(f"people list by {sort}", PEOPLE, [read], note)
+        await reads.measure(f"people list by {sort}", PEOPLE, [read], note, "people")
     for name, asked in ASKED.items():
         read = partial(_people, site, asked, "-score")
         async with reads.database.snapshot() as reader:
             found = await read(reader)
         note = f"{found} on the page"
-        await reads.measure(f"people list filtered by {name}", None, [read], note)
+        await reads.measure(f"people list filtered by {name}", PEOPLE, [read], note, "people")
 
 
 async def _people(site: Site, asked: PeopleFilter, sort: str, reader: Reader) -> int:

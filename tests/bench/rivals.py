@@ -9,10 +9,12 @@ the disk has the event; look up what theirs means before comparing.
 """
 
 import ipaddress
+import os
 import select
 import socket
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -23,8 +25,8 @@ import msgspec
 from server.model import Kind
 from tests.bench.load import Result
 from tests.bench.place import now_ms
-from tests.bench.runs import host
-from tests.bench.table import number
+from tests.bench.runs import Load, host
+from tests.bench.table import number, spread
 from tests.bench.workload import HOST, Person, Planned, Workload
 
 WORDS = {Kind.ENGAGEMENT: "reading", Kind.CLICK: "click", Kind.FORM_SUBMIT: "form"}
@@ -311,15 +313,21 @@ def run(kind: str, url: str, site: str, seconds: float, connections: int, most: 
             client.socket.close()
 
 
-def told(what: str, result: Result, connections: int) -> str:
-    found = result.shown(1, connections)
+def told(what: str, found: Sequence[Load]) -> str:
+    """Medians of the runs, the least and the most in brackets; of what was refused, all."""
+
+    def middle(key: str, times: float = 1) -> str:
+        values = [one[key] * times for one in found]
+        return f"{number(statistics.median(values))} ({spread(values)})"
+
     late = ", ".join(
-        f"{name} {number(found[key] * 1e3)}"
+        f"{name} {middle(key, 1e3)}"
         for name, key in (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"))
     )
+    refused = sum(one["refused"] for one in found)
     return (
-        f"{what}: {number(found['rate'])} events/s, {late} ms,"
-        f" {number(found['refused'])} refused or dropped"
+        f"{what}: {middle('rate')} events/s, {late} ms,"
+        f" {number(refused)} refused or dropped; {len(found)} runs"
     )
 
 
@@ -330,13 +338,26 @@ def told(what: str, result: Result, connections: int) -> str:
 @click.option("--seconds", default=10.0, show_default=True)
 @click.option("--connections", default=64, show_default=True)
 @click.option("--most", default=200_000, show_default=True, help="requests put together beforehand")
-def main(kind: str, url: str, site: str, seconds: float, connections: int, most: int) -> None:
-    """Send the workload of the benchmark to another tracker on this machine."""
+@click.option("--runs", default=3, show_default=True, help="of each of the two, in turns")
+def main(
+    kind: str, url: str, site: str, seconds: float, connections: int, most: int, runs: int
+) -> None:
+    """Send the workload of the benchmark to another tracker on this machine.
+
+    This client has core 1, the server that does nothing core 0; put the tracker there too.
+    """
     place_of(url)
-    with host("noop") as floor:
-        ceiling = run(kind, f"http://127.0.0.1:{floor.port}", site, 2, connections, 30_000)
-    click.echo(told("the same against a server that does nothing", ceiling, connections))
-    click.echo(told(kind, run(kind, url, site, seconds, connections, most), connections))
+    os.sched_setaffinity(0, {1 % (os.cpu_count() or 1)})
+    ceilings, found = [], []
+    for _ in range(runs):
+        with host("noop", "--core", "0") as floor:
+            nothing = f"http://127.0.0.1:{floor.port}"
+            ceiling = run(kind, nothing, site, 2, connections, 30_000)
+        ceilings.append(ceiling.shown(1, connections))
+        result = run(kind, url, site, seconds, connections, most)
+        found.append(result.shown(1, connections))
+    click.echo(told("the same against a server that does nothing", ceilings))
+    click.echo(told(kind, found))
 
 
 if __name__ == "__main__":

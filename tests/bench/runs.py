@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,10 +48,23 @@ class Host:
         )
         try:
             self.port = int(self._line("did not start"))
+            if mode == "app":
+                self._first_answer()
         except BaseException:
             self.stop()
             raise
         self.seconds_to_start = time.perf_counter() - began
+
+    def _first_answer(self) -> None:
+        """A port that is open is not a server that answers."""
+        try:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=SILENT_S)) as connection:
+                connection.request("GET", "/livez", headers={"Connection": "close"})
+                status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            raise CannotMeasure(f"the server under test has not answered: {error!r}") from error
+        if status != 200:
+            raise CannotMeasure(f"the server under test answered /livez with {status}")
 
     @property
     def _out(self) -> IO[str]:

@@ -11,6 +11,10 @@ class CannotMeasure(Exception):
     """Why a group has no figures: the text is a sentence for whoever runs the bench."""
 
 
+class Lacking(CannotMeasure):
+    """What it is measured with is not on this machine: that is no failure, and it is told."""
+
+
 class Row(NamedTuple):
     """A line. `least` means that more is better. Without `must` it only informs."""
 
@@ -21,6 +25,7 @@ class Row(NamedTuple):
     unit: str = ""
     note: str = ""
     least: bool = True
+    figure: str = ""  # which of the figures of `summary` it is
 
     def reaches(self, goal: float) -> bool:
         return self.measured >= goal if self.least else self.measured <= goal
@@ -74,7 +79,12 @@ def shown(rows: Sequence[Row], broken: Mapping[str, str]) -> str:
             )
         )
     lines += [(name, "", "", "", "NOT MEASURED", why) for name, why in broken.items()]
-    widths = [max(len(line[i]) for line in lines) for i in range(6)]
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns of text."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_playwright
 
-from tests.bench.table import say
+from tests.bench.table import Lacking
 from tests.browser.engines import find_chromium, launch
 from tests.browser.host import Page as Plain
 from tests.browser.host import serve_host
@@ -204,13 +204,11 @@ def worked(trace: list[dict[str, Any]]) -> Work:
 
 
 @contextmanager
-def weighed(scratch: Path) -> Iterator[Weighed | None]:
-    """The site, served; none where there is no Chromium."""
+def weighed(scratch: Path) -> Iterator[Weighed]:
+    """The site, served. Raises `Lacking` where there is no Chromium."""
     program = find_chromium()
     if program is None:
-        say("  no Chromium here: set CHROMIUM to its path")
-        yield None
-        return
+        raise Lacking("no Chromium here: set CHROMIUM to its path")
     folder = Path(tempfile.mkdtemp(dir=scratch))
     with serve_tracker(folder) as tracker, serve_host() as host, sync_playwright() as playwright:
         browser = launch(playwright, program)

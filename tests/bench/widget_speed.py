@@ -21,10 +21,8 @@ ARMS = ("/", "/widget", "/heavy")
 
 
 def rows(scratch: Path, loads: int, navigations: int) -> list[Row]:
-    """Every line of the group; `loads` of each kind. None where there is no browser."""
+    """Every line of the group; `loads` of each kind. Raises `Lacking` without a browser."""
     with all_cores(), weighed(scratch) as site:
-        if site is None:
-            return []
         return [
             *working([site.work() for _ in range(max(1, loads // 3))]),
             *compared(measured(site, loads)),
