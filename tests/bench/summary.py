@@ -84,7 +84,7 @@ def ending(rows: Sequence[Row], broken: Mapping[str, str]) -> str:
     missed = [row.what.strip() for row in rows if row.verdict().startswith("MISSED")]
     told = f"missed: {'; '.join(missed)}" if missed else "every figure that was measured is met"
     if broken:
-        told += f"; {len(broken)} NOT MEASURED: {', '.join(broken)}"
+        told += f"; {len(broken)} NOT MEASURED: {'; '.join(broken)}"
     return told
 
 

@@ -97,7 +97,7 @@ def test_the_other_groups_are_measured_all_the_same(old: Path) -> None:
     table = done.stdout.splitlines()
     assert any(line.startswith("fsync p99") for line in table)
     for group in ("rebuild", "start"):
-        (line,) = (line for line in table if line.startswith(f"{group} "))
+        line = next(line for line in table if line.startswith(f"{group} "))
         assert "NOT MEASURED" in line
         assert "applied from another text" in line
         assert "--data with an empty folder" in line

@@ -44,7 +44,7 @@ def test_the_last_line_counts_what_was_not_measured() -> None:
     good, bad = Row("good", 2.0, 1), Row(" bad", 0.5, 1)
     assert summary.ending([good], {}) == "every figure that was measured is met"
     assert summary.ending([good, bad], {"widget": "no Chromium", "postgres": "none"}) == (
-        "missed: bad; 2 NOT MEASURED: widget, postgres"
+        "missed: bad; 2 NOT MEASURED: widget; postgres"
     )
 
 
