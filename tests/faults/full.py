@@ -1,16 +1,17 @@
 """The disk is full: a small file system that something else fills, up to the floor and to the end.
 
-Below the floor events are refused while reading and signing in go on; when there is room again
-events are taken again. Run by `mounts.inside` as
+Below the floor events are refused while reading and signing in go on and a backup is written to
+another disk; when there is room again events are taken again. Run by `mounts.inside` as
 `python -m tests.faults.full FOLDER TIMES FLOOR_MB LEFT_MB WEAK`.
 """
 
 import asyncio
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from tests.faults import kill, mounts
@@ -27,6 +28,7 @@ DISK_MB = 96
 FLOOR_MB, BELOW_MB = 36, 24
 #: Left to a server without a floor: its events take that, and nothing is left for a sign-in.
 NO_FLOOR_MB = 4
+WAITS_S = 20
 CHUNK = 1 << 20
 
 
@@ -52,13 +54,35 @@ async def signs_in(server: Server) -> list[str]:
     return [] if page.status == 200 else [f"reading: {page.status}"]
 
 
-async def filled(server: Server, met: Met, at: Path, left_mb: int) -> list[str]:
+def says(data: Path, *words: str) -> str:
+    """Run `handraise` on a folder; what is wrong, if anything."""
+    asked = [sys.executable, "-m", "server", "--data", str(data), *words]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=WAITS_S)
+    except subprocess.TimeoutExpired:
+        return f"{words[0]}: nothing within {WAITS_S} s"
+    return f"{words[0]}: {(done.stdout + done.stderr)[-200:]}" if done.returncode else ""
+
+
+def backs_up(data: Path, away: Path) -> list[str]:
+    """Copy everything elsewhere; what was wrong."""
+    if wrong := says(data, "backup", str(away)):
+        return [wrong]
+    with closing(sqlite3.connect(away)) as copy:
+        (sound,) = copy.execute("PRAGMA integrity_check").fetchone()
+    away.unlink()
+    return [] if sound == "ok" else [f"the backup: {sound}"]
+
+
+async def filled(server: Server, met: Met, left_mb: int) -> list[str]:
     """Fill the disk and make room again; what was wrong."""
+    at = server.data.parent
     filler = fill(at, left_mb)
     wrong = [] if await answered(met, 503, REFUSED) else ["full, and nobody was refused"]
     if left_mb:
         met.since()
         wrong += await signs_in(server)
+        wrong += await asyncio.to_thread(backs_up, server.data, at.parent / "away.db")
         said, during = await health(server.port), met.since()
         if said != 503 or set(during) - {503}:
             wrong.append(f"below the floor: /readyz {said}, answers {dict(during)}")
@@ -71,14 +95,14 @@ async def filled(server: Server, met: Met, at: Path, left_mb: int) -> list[str]:
     return wrong
 
 
-async def life(server: Server, key: str, at: Path, times: int, left_mb: int) -> tuple[Met, Found]:
+async def life(server: Server, key: str, times: int, left_mb: int) -> tuple[Met, Found]:
     met, found = fresh(EVENTS), Found()
     await server.start()
     try:
         async with visitors(server.port, key, met):
             await acknowledged(met, BEFORE)
             for _ in range(times):
-                found.add(await filled(server, met, at, left_mb))
+                found.add(await filled(server, met, left_mb))
     finally:
         await end(server)
     return met, found
@@ -94,7 +118,7 @@ def fills(folder: Path, times: int, floor_mb: str, left_mb: int, weakness: str) 
     if weakness:
         settings["FAULTS_WEAKNESS"] = weakness
     server = Server(MODULE if weakness else "server", data, **settings)
-    met, found = asyncio.run(life(server, key, at, times, left_mb))
+    met, found = asyncio.run(life(server, key, times, left_mb))
     return row(server, met, found, times)
 
 
@@ -106,7 +130,7 @@ def outcome(folder: Path, times: int, floor_mb: int, left_mb: int, weakness: str
 FAULTS = (
     Fault(
         "R4",
-        "disk below its floor; signing in goes on",
+        "disk below its floor; sign-in and backup go on",
         5,
         lambda folder, times: outcome(folder, times, FLOOR_MB, BELOW_MB),
         lambda folder: outcome(folder, 3, 0, NO_FLOOR_MB),
