@@ -5,7 +5,6 @@ and reserved identifiers end at this door.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +13,7 @@ import msgspec
 from server.errors import Refusal
 from server.ingest import limits
 from server.ingest.emails import is_reserved, normalise_email, normalise_phone, normalise_user_id
-from server.ingest.fields import FormData, read_form, read_traits
+from server.ingest.fields import FormData, listed, read_form, read_traits
 from server.ingest.payload import TooComplex, decode_data, tidy
 from server.ingest.private import is_secret_name, mask_cards
 from server.ingest.signed import read_token
@@ -130,12 +129,9 @@ def _left_alone(site: Site, key: str) -> bool:
 
 
 def _texts(value: object) -> list[str]:
-    """A list of short texts. A page may have taught all its lists to become text as JSON, which
-    Prototype.js did: then that is read (widget item 10)."""
-    if isinstance(value, str) and value.startswith("["):
-        with suppress(msgspec.MsgspecError, RecursionError):
-            value = msgspec.json.decode(value)
-    items = value if isinstance(value, list) else []
+    """A list of short texts, also where a page has made text of it."""
+    found = listed(value)
+    items = found if isinstance(found, list) else []
     return [_text(one, 100) for one in items if isinstance(one, str)]
 
 

@@ -6,6 +6,7 @@ owner has not allowed keeps contact fields only (settled: Forms). Limits are wid
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -119,6 +120,8 @@ def _read_field(
         masked.append(renamed)
         return None
     long = is_message(renamed, kind)
+    if kind == "select-multiple":
+        value = listed(value)
     texts, cut = _texts(value, MAX_MESSAGE if long else MAX_VALUE)
     if not texts:
         return None
@@ -150,6 +153,16 @@ def _meaning(name: str, kind: str, value: str) -> str:
 def _own_address(name: str) -> bool:
     """Whether an address in this field can be the sender's: `friend_email` is somebody else's."""
     return meaning_of(f"{name} email", "") == EMAIL
+
+
+def listed(value: object) -> object:
+    """A list that a page has made text of: Prototype.js teaches all lists to become JSON, which is
+    then sent as a string (widget item 10). Whatever else it is comes back as it is."""
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(msgspec.MsgspecError, RecursionError):
+            found = msgspec.json.decode(value)
+            return found if isinstance(found, list) else value
+    return value
 
 
 def _texts(value: object, limit: int) -> tuple[list[str], bool]:

@@ -272,6 +272,12 @@ def test_lists_that_a_page_has_made_text_of_are_read() -> None:
     data = SUBMIT["d"] | {"consent": {"ticked": '["terms", "news", 7]'}}
     stored = json.loads(one(SUBMIT | {"d": data}).data)
     assert stored["consent"]["ticked"] == ["terms", "news"]
+    chosen = {
+        "fields": {"topic": '["a", "b"]', "note": "[a]"},
+        "kinds": {"topic": "select-multiple"},
+    }
+    kept = one(SUBMIT | {"d": SUBMIT["d"] | chosen}, at=site(forms=(FormRule("demo"),))).data
+    assert json.loads(kept)["fields"] == {"topic": ["a", "b"], "note": "[a]"}
     broken = SUBMIT["d"] | {"consent": {"version": "2", "ticked": "[" * 5_000}}
     assert json.loads(one(SUBMIT | {"d": broken}).data)["consent"]["version"] == "2"
 
