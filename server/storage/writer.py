@@ -112,8 +112,10 @@ class Writer:
 
     def put(self, site_id: int, events: Sequence[Event], stored: Stored) -> None:
         """The same for whoever has no task to wait in: `stored`, which must not raise, is called
-        after the commit."""
-        self.admit(len(events))
+        after the commit. Without events it only waits for those before it, and needs no room: an
+        erasure must not stop because the disk is nearly full."""
+        if events or self._closing:
+            self.admit(len(events))
         if not self._appends:
             self._since = self.monotonic()
         self._appends.append(_Waiting(site_id, events, stored))

@@ -66,6 +66,16 @@ async def test_no_trace_is_left(
     await office.world.packs()
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+async def test_a_disk_that_is_nearly_full_stops_no_erasure(zelda: Zelda, tmp_path: Path) -> None:
+    """Events are refused below the floor; whoever wants to be forgotten is."""
+    office = zelda.office
+    office.app.state.writer.has_room = lambda: False
+    async with asyncio.timeout(30):
+        await erase(office, zelda.ids[EMAIL])
+    assert list(traces(tmp_path / "data")) == []
+
+
 async def test_the_others_keep_what_is_theirs(zelda: Zelda) -> None:
     """Not a row of theirs changes, but for conflicts with her and what one said of her."""
     office = zelda.office
