@@ -1,19 +1,23 @@
 """The disk is full: a small file system that something else fills, up to the floor and to the end.
 
-Below the floor events are refused while reading and signing in go on and a backup is written to
-another disk; when there is room again events are taken again. Run by `mounts.inside` as
+Below the floor events are refused while reading and signing in go on, a backup is written to
+another disk and somebody is erased; when there is room again events are taken again. Run by
+`mounts.inside` as
 `python -m tests.faults.full FOLDER TIMES FLOOR_MB LEFT_MB WEAK`.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from server.ingest.payload import write_id
 from tests.faults import kill, mounts
 from tests.faults.asking import once
 from tests.faults.disk import AFTER, BEFORE, EVENTS, REFUSED, Found, row
@@ -74,15 +78,38 @@ def backs_up(data: Path, away: Path) -> list[str]:
     return [] if sound == "ok" else [f"the backup: {sound}"]
 
 
-async def filled(server: Server, met: Met, left_mb: int) -> list[str]:
+async def somebody(server: Server, key: str) -> str:
+    """A person by a form of their own: their address, once the server knows them."""
+    name = write_id(os.urandom(16))
+    now, email = time.time_ns() // 1_000_000, f"{name.lower()}@brew.example"
+    event: dict[str, object] = {
+        "i": name,
+        "y": "form_submit",
+        "t": now,
+        "u": "https://acme.example/demo",
+    }
+    event["d"] = {"form": "demo", "fields": {"email": email}}
+    body = json.dumps({"k": key, "v": name, "t": now, "e": [event]}).encode()
+    answer = await once(server.port, "/e", body)
+    for _ in range(WAITS_S * 2):
+        if not await asyncio.to_thread(says, server.data, "timeline", email):
+            return email
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"nobody is known as who sent a form: {answer.status}")
+
+
+async def filled(server: Server, key: str, met: Met, left_mb: int) -> list[str]:
     """Fill the disk and make room again; what was wrong."""
     at = server.data.parent
+    email = await somebody(server, key) if left_mb else ""
     filler = fill(at, left_mb)
     wrong = [] if await answered(met, 503, REFUSED) else ["full, and nobody was refused"]
     if left_mb:
         met.since()
         wrong += await signs_in(server)
         wrong += await asyncio.to_thread(backs_up, server.data, at.parent / "away.db")
+        if unerased := await asyncio.to_thread(says, server.data, "erase", email, "--yes"):
+            wrong.append(unerased)
         said, during = await health(server.port), met.since()
         if said != 503 or set(during) - {503}:
             wrong.append(f"below the floor: /readyz {said}, answers {dict(during)}")
@@ -102,7 +129,7 @@ async def life(server: Server, key: str, times: int, left_mb: int) -> tuple[Met,
         async with visitors(server.port, key, met):
             await acknowledged(met, BEFORE)
             for _ in range(times):
-                found.add(await filled(server, met, left_mb))
+                found.add(await filled(server, key, met, left_mb))
     finally:
         await end(server)
     return met, found
@@ -130,7 +157,7 @@ def outcome(folder: Path, times: int, floor_mb: int, left_mb: int, weakness: str
 FAULTS = (
     Fault(
         "R4",
-        "disk below its floor; sign-in and backup go on",
+        "below the disk floor pages, backup, erasing work",
         5,
         lambda folder, times: outcome(folder, times, FLOOR_MB, BELOW_MB),
         lambda folder: outcome(folder, 3, 0, NO_FLOOR_MB),
