@@ -1,16 +1,20 @@
 """Days are packed when they are over, and no pack outlives what it says."""
 
 import hashlib
+from array import array
 from collections.abc import AsyncIterator
 
 import pytest
 
 from server.project.replay import Replay
 from server.project.rollups import DIMENSIONS
+from server.reports import leading
 from server.reports.days import encoded, made_of, stored_day
-from server.reports.filters import Filters
+from server.reports.filters import NO_FILTERS, Filters
 from server.reports.overview import figures, overview
 from server.reports.packing import Packing, stale
+from server.reports.paging import Paging
+from server.reports.parts import parts
 from server.reports.spans import Span
 from server.storage import packed
 from server.storage.database import Database, Query, Row, Script
@@ -95,6 +99,32 @@ async def test_a_day_that_is_kept_open_is_that_of_its_pack(world: World) -> None
     assert await sessions() == 7
     await packing(world).run(world.site)
     assert await sessions() == await sessions() == 7
+
+
+async def test_big_cells_that_are_kept_are_those_of_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of days that are packed, until something is written of them."""
+    monkeypatch.setattr(leading, "BIG", 1)  # so few visits have no larger cells
+    span = Span(FIRST, FIRST + 5)
+
+    async def landings(limit: int) -> dict[str, int]:
+        async with world.database.snapshot() as reader:
+            assert await leading.leading(reader, world.site, span, "landing", limit) is not None
+            page = await parts(reader, world.site, span, NO_FILTERS, "landing", Paging(limit))
+        return {row.name: row.sessions for row in page.items}
+
+    await packing(world).run(world.site)
+    assert await landings(1) == await landings(1) == {"/pricing": 6}
+    async with world.database.snapshot() as reader:
+        packers = await packed.packers(reader, 1, world.site.generation, span.first, span.last)
+        assert sorted(day - FIRST for day in packers) == [0, 1, 2, 3, 4]
+        key = ("big", "landing", 1, world.site.generation, FIRST + 1, packers[FIRST + 1])
+        assert reader.kept.get(key) == (("/pricing",), array("q", [1]))
+    await late(world)
+    assert await landings(2) == {"/pricing": 6, "/late": 1}
+    await packing(world).run(world.site)
+    assert await landings(2) == await landings(2) == {"/pricing": 6, "/late": 1}
 
 
 async def test_a_day_written_of_meanwhile_is_not_kept(world: World) -> None:
