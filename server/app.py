@@ -30,6 +30,7 @@ from server.reports.packing import Packing
 from server.settings import Settings
 from server.storage import tombstones
 from server.storage.buried import Buried
+from server.storage.copies import Copies
 from server.storage.database import Database, Script
 from server.storage.folder import Folder
 from server.storage.ledger import newer
@@ -107,6 +108,7 @@ class Handraise:
     ) -> None:
         self.settings = settings
         self.folder = Folder(settings.data)
+        self.copies = Copies(self.folder, clock, settings.disk_floor_mb)
         self.database = database or make_database(settings, self.folder)
         self.on_death = on_death
         self.tells = tells  # a command that is soon over leaves it to the server
@@ -171,7 +173,7 @@ class Handraise:
         """Open, migrate, and begin to serve. Raises `FolderInUse` and `SchemaError`."""
         self.folder.lock()
         await self.database.open()
-        await migrate(self.database)
+        await migrate(self.database, keep=self.copies.keep if self.settings.upgrade_copy else None)
         await self.state.reload()
         await self._recall()
         state = self.state
@@ -184,6 +186,7 @@ class Handraise:
             "backtests": state.backtests.serve,
             "retention": Retention(state.projector).serve,
             "packing": packing.serve,
+            "copies": self.copies.serve,
         }
         if not self.alone:
             works["noticing"] = Noticing(self.database, state.reload).serve

@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     client_ip_header: str = "X-Forwarded-For"
     demo_port: int = 0
     disk_floor_mb: int = 256
+    upgrade_copy: bool = True
     queue_events: int = 20_000
     connections_per_address: int = 1_000
     readers: int = 3
@@ -53,6 +54,7 @@ HELP: dict[str, str] = {
     "client_ip_header": "the one header those proxies set with the visitor's address",
     "demo_port": "port of the demo site; 0 takes the next one after port",
     "disk_floor_mb": "below this much free disk new events are refused with 503",
+    "upgrade_copy": "keep a copy of SQLite's file for two weeks before its schema changes",
     "queue_events": "events that may wait for the writer before 503; at least 1000",
     "connections_per_address": "connections one address may hold; behind proxies: its requests",
     "readers": "read-only database connections",

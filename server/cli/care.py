@@ -1,20 +1,19 @@
 """Commands that look after the database: migrate, backup, restore, doctor."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from server.app import Folder, make_database
+from server.app import Folder, make_database, now_ms
 from server.cli.checks import run_checks
 from server.cli.console import json_option, run, show
 from server.errors import HandraiseError
 from server.settings import Settings
+from server.storage.copies import Copies, sync, whole
 from server.storage.ledger import sync_folder
 from server.storage.migrate import migrate as apply_migrations
 from server.storage.sqlite_opening import CLOSED, mark, read_ends
@@ -31,7 +30,9 @@ def migrate(settings: Settings) -> None:
         folder.lock()
         try:
             await database.open()
-            return await apply_migrations(database)
+            copies = Copies(folder, now_ms, settings.disk_floor_mb)
+            keep = copies.keep if settings.upgrade_copy else None
+            return await apply_migrations(database, keep=keep)
         finally:
             await database.close()
             folder.unlock()
@@ -54,40 +55,13 @@ def backup(settings: Settings, file: Path) -> None:
     if not folder.database.exists():
         raise click.ClickException(f"there is no database in {folder.path}")
     try:
-        with _part_of(file) as part:
+        with whole(file) as part:
             run(make_database(settings, folder).backup(str(part)))
-            _sync(part)
-            part.rename(file)  # a file of this name is a whole backup, whatever happens on the way
-        sync_folder(file.absolute().parent)
+    except HandraiseError as error:
+        raise click.ClickException(error.detail) from error
     except (OSError, sqlite3.Error) as error:
         raise click.ClickException(f"{file} cannot be written: {error}") from error
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
-
-
-@contextlib.contextmanager
-def _part_of(file: Path) -> Iterator[Path]:
-    """An empty file beside `file` that nobody else writes; it is gone in the end. What a backup
-    that was killed has left is used again."""
-    part = file.with_name(f"{file.name}.part")
-    with part.open("a+b") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # What was opened may be a whole backup by now, under its own name: never cut that.
-            if not os.path.samestat(os.fstat(held.fileno()), part.stat()):
-                raise BlockingIOError
-        except (BlockingIOError, FileNotFoundError) as error:
-            raise click.ClickException(f"another backup writes {file} at this moment") from error
-        held.truncate(0)
-        try:
-            yield part
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as handle:
-        os.fsync(handle.fileno())
 
 
 @click.command()
@@ -112,7 +86,7 @@ def restore(settings: Settings, file: Path) -> None:
         fresh = folder.path / "handraise.db.restoring"
         shutil.copyfile(file, fresh)
         fresh.chmod(0o600)
-        _sync(fresh)
+        sync(fresh)
         moved = _set_aside(folder)
         fresh.replace(folder.database)
         mark(folder.database, CLOSED)

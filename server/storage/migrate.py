@@ -6,6 +6,7 @@ PostgreSQL both run DDL inside transactions.
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import NamedTuple
 
@@ -90,19 +91,27 @@ def _read_versions() -> Script[dict[int, tuple[str, str]]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-async def migrate(database: Database, known: list[Migration] | None = None) -> list[str]:
-    """Bring the database to this program's schema; the names of what was applied."""
+async def migrate(
+    database: Database,
+    known: list[Migration] | None = None,
+    keep: Callable[[Database, int], Awaitable[None]] | None = None,
+) -> list[str]:
+    """Bring the database to this program's schema; the names of what was applied. One that has a
+    schema already is given to `keep` first, with the number of it."""
     known = shipped() if known is None else known
     outcome = (await database.turn([_read_versions]))[0]
     if outcome.error:
         raise outcome.error
     names: list[str] = []
-    for migration in pending(outcome.value, known):
+    todo = pending(outcome.value, known)
+    if todo and outcome.value and keep is not None:
+        await keep(database, max(outcome.value))
+    for migration in todo:
         script = lambda m=migration: _apply(m, database.engine)  # noqa: E731
         outcome = (await database.turn([script]))[0]
         if outcome.error:
             raise outcome.error
         if not outcome.value:  # another node was faster: see what it left to do
-            return names + await migrate(database, known)
+            return names + await migrate(database, known, keep)
         names.append(migration.name)
     return names

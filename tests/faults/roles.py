@@ -25,6 +25,7 @@ TASKS = (
     "backtests",
     "retention",
     "packing",
+    "copies",
     "eraser",
     "teller",
     "http",

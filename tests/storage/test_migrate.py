@@ -160,7 +160,8 @@ async def test_nodes_that_start_at_once_migrate_once(place: Place) -> None:
             await node.open()
         try:
             applied = await asyncio.gather(*[migrate(node) for node in nodes])
-            assert sorted(applied) == [[]] * 3 + [[m.name for m in shipped()]]
+            names = sorted(name for mine in applied for name in mine)
+            assert names == [m.name for m in shipped()]  # each once, whoever made it
             assert await nodes[0].fetch("SELECT count(*) FROM schema_versions") == [
                 (len(shipped()),)
             ]
