@@ -53,6 +53,7 @@ class Visitor:
     met: Met
     batch: int
     over: asyncio.Event
+    rests_s: float = 0.0  # after each answer
 
     def take(self) -> Letter | None:
         if self.over.is_set():
@@ -75,7 +76,7 @@ class Visitor:
         met.acknowledged.update(ids)
         if len(met.acknowledged) >= met.until:
             met.reached.set()
-        return 0.0
+        return self.rests_s
 
     def cut(self, ids: list[bytes]) -> None:
         self.met.todo.extend(ids)
@@ -83,11 +84,11 @@ class Visitor:
 
 @asynccontextmanager
 async def visitors(
-    port: int, key: str, met: Met, *, count: int = 8, batch: int = 5
+    port: int, key: str, met: Met, *, count: int = 8, batch: int = 5, rests_s: float = 0.0
 ) -> AsyncIterator[None]:
     """So many visitors send, one batch after another, while this lasts; each gets its answer."""
     over = asyncio.Event()
-    outbox = Visitor(key, met, batch, over)
+    outbox = Visitor(key, met, batch, over, rests_s)
     tasks = [asyncio.create_task(send(port, outbox, ANSWER_S)) for _ in range(count)]
     try:
         yield

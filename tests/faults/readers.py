@@ -23,6 +23,8 @@ GROWS_S = 90.0
 SHORT_AGAIN_S = BOUND_AGAIN_MOST_S + 6
 SLOWEST_S = 3.0
 CLIENTS, BATCH = 24, 20
+HELD_S = 600.0
+RESTS_S = 1.0
 EVENTS = 2_000_000
 
 
@@ -30,12 +32,16 @@ def log_bytes(data: Path) -> int:
     return os.stat(data / "handraise.db-wal").st_size
 
 
-async def until(data: Path, curve: list[int], met: Met, *, long: bool, within_s: float) -> bool:
-    """Wait until the log is long, or short; its lengths go to `curve`, in bytes."""
+async def until(
+    data: Path, curve: list[int], met: Met, *, long: bool, within_s: float, least_s: float = 0.0
+) -> bool:
+    """Wait until the log is long, or short, and at least so long; its lengths go to `curve`, in
+    bytes."""
     began = time.monotonic()
-    while time.monotonic() < began + within_s:
+    while (waited := time.monotonic() - began) < max(within_s, least_s + 1):
         curve.append(log_bytes(data))
-        if curve[-1] > LONG_BYTES if long else curve[-1] < SHORT_BYTES:
+        there = curve[-1] > LONG_BYTES if long else curve[-1] < SHORT_BYTES
+        if there and waited >= least_s:
             return True
         if len(met.todo) < EVENTS // 2:
             met.more(EVENTS // 2)
@@ -50,15 +56,16 @@ def not_stored(met: Met) -> str:
     return f"answers {dict(met.statuses)}, the slowest after {met.slowest_s:.1f} s"
 
 
-async def read_long(data: Path, met: Met, curve: list[int]) -> list[str]:
-    """One long reader; what was wrong while it read and after it. Raises `CannotRun`."""
+async def read_long(data: Path, met: Met, curve: list[int], held_s: float = 0.0) -> list[str]:
+    """One reader that holds its state for so long; what was wrong while it read and after it.
+    Raises `CannotRun`."""
     wrong: list[str] = []
     reader = sqlite3.connect(f"file:{data / 'handraise.db'}?mode=ro", uri=True)
     try:
         reader.execute("BEGIN")
         before = reader.execute("SELECT count(*) FROM entries").fetchone()
         met.since()
-        grown = await until(data, curve, met, long=True, within_s=GROWS_S)
+        grown = await until(data, curve, met, long=True, within_s=GROWS_S, least_s=held_s)
         refused = not_stored(met)
         if refused:
             return [f"{refused}, while somebody read"]
@@ -76,26 +83,28 @@ async def read_long(data: Path, met: Met, curve: list[int]) -> list[str]:
     return wrong
 
 
-async def life(server: Server, key: str, times: int) -> tuple[Met, Found, list[int]]:
-    """One life with so many long readers, one after another."""
+async def life(server: Server, key: str, times: int, held_s: float) -> tuple[Met, Found, list[int]]:
+    """One life with so many long readers, one after another. Where they read for long visitors
+    rest between their batches: at full load the log would grow by 25 MB a second."""
     met, found, curve = fresh(EVENTS // 10), Found(), list[int]()
+    rests_s = RESTS_S if held_s else 0.0
     await server.start()
     try:
-        async with visitors(server.port, key, met, count=CLIENTS, batch=BATCH):
+        async with visitors(server.port, key, met, count=CLIENTS, batch=BATCH, rests_s=rests_s):
             await acknowledged(met, BEFORE)
             for _ in range(times):
-                found.add(await read_long(server.data, met, curve))
+                found.add(await read_long(server.data, met, curve, held_s))
     finally:
         await end(server)
     return met, found, curve
 
 
-def outcome(folder: Path, times: int, weakness: str = "") -> Outcome:
+def outcome(folder: Path, times: int, weakness: str = "", held_s: float = 0.0) -> Outcome:
     """Long readers as one row of the table."""
     data = folder / "data"
     key = kill.key_of(data)
     server = Server(MODULE, data, FAULTS_WEAKNESS=weakness) if weakness else Server("server", data)
-    met, found, curve = asyncio.run(life(server, key, times))
+    met, found, curve = asyncio.run(life(server, key, times, held_s))
     steps = curve[:: max(1, len(curve) // 12)]
     found.figures.append("log in MB: " + " ".join(f"{size / 1e6:.0f}" for size in steps))
     return row(server, met, found, times)
@@ -108,5 +117,13 @@ FAULTS = (
         5,
         outcome,
         lambda folder: outcome(folder, 1, "unbounded"),
+    ),
+    Fault(
+        "R19",
+        "a reader holds the log for ten minutes",
+        1,
+        lambda folder, times: outcome(folder, times, held_s=HELD_S),
+        lambda folder: outcome(folder, 1, "unbounded"),
+        long=True,
     ),
 )

@@ -11,8 +11,8 @@ import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from server.cli import open_files, serving
 from server.errors import Overloaded
 from server.ingest import payload
 from server.model import Event
+from server.reports.people_csv import Snapshots, csv_pages
 from server.storage import entries, sqlite, writer
+from server.storage.database import Reader
 from server.storage.folder import Folder
 from server.storage.sqlite import SqliteDatabase, SqliteWriter
 from server.storage.writer import Stored, Writer
-from server.web import batches
+from server.web import batches, segments
 from server.web.state import State
 
 #: What a server is given that breaks one promise: `Server(MODULE, data, FAULTS_WEAKNESS=…)`.
@@ -205,6 +207,23 @@ def _leaking() -> None:
     vars(batches)["decode"] = keeping
 
 
+def _clinging() -> None:
+    """Writes a file from one state of the database, however long somebody takes to read it."""
+    real = csv_pages
+
+    async def clinging(snapshots: Snapshots, *given: Any, **more: Any) -> Any:
+        async with snapshots() as reader:
+
+            @asynccontextmanager
+            async def same() -> AsyncIterator[Reader]:
+                yield reader
+
+            async for page in real(same, *given, **more):
+                yield page
+
+    vars(segments)["csv_pages"] = clinging
+
+
 def _asking() -> None:
     """Asks for the name of whoever sends, while they wait."""
     decode = payload.decode
@@ -236,6 +255,7 @@ WEAKNESSES: dict[str, Callable[[], None]] = {
     "healthy": _healthy,
     "remembering": _remembering,
     "leaking": _leaking,
+    "clinging": _clinging,
     "asking": _asking,
 }
 
