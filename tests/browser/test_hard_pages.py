@@ -93,6 +93,17 @@ def test_33_excluded_pages_leave_no_gap_and_no_trace(lab: Lab) -> None:
     assert "admin" not in str(lab.sent())
 
 
+def test_33_an_excluded_page_confirms_a_form_without_its_name(lab: Lab) -> None:
+    lab.configure({"exclude": ["/thanks*"]})
+    lab.host.page("/", form(EMAIL))
+    page = lab.visit("/")
+    page.click("button")
+    page.wait_for_url("**/thanks")
+    row = lab.row("form_confirm")
+    assert row["url"] == f"{lab.host.origin}/"
+    assert "thanks" not in str(lab.all_after(page))
+
+
 @pytest.mark.parametrize(
     "text",
     [

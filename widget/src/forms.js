@@ -64,7 +64,11 @@ export const capture = (event, form = event.target) => {
  */
 export const confirm = (arrived) => {
   const [of] = inTab((tab) => tab.splice(2));
-  if (of && arrived) record('form_confirm', { of });
+  if (of && arrived) {
+    const one = record('form_confirm', { of });
+    // A page that is left out is not named.
+    if (OPTIONS && !view) one.u = location.origin;
+  }
 };
 
 /** A page that empties the form has sent it. */
