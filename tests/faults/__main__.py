@@ -13,6 +13,7 @@ import click
 
 from tests.faults import (
     again,
+    again_nodes,
     backups,
     clocks,
     damaged,
@@ -53,6 +54,7 @@ MODULES = (
     versions,
     slow,
     again,
+    again_nodes,
     readers,
     files,
     soak,

@@ -38,12 +38,15 @@ class Mail:
     accepted: int = 0
     kills: int = 0
     wrong: list[str] = field(default_factory=list)
+    #: By the list of ids that is on its way: how many of them were stored when it left.
+    knew: dict[int, int] = field(default_factory=dict)
 
     def take(self) -> Letter | None:
         """The next batch, as it is or told as something else; None once nothing is left."""
         if not self.met.todo and not self.again:
             return None
         ids, other = self._next()
+        self.knew[id(ids)] = sum(one in self.met.acknowledged for one in ids)
         return Letter(ids, request_of("/e", (changed if other else body_of)(self.key, ids)))
 
     def _next(self) -> tuple[list[bytes], bool]:
@@ -67,11 +70,11 @@ class Mail:
 
     def told(self, ids: list[bytes], reply: Reply, _took_s: float) -> float:
         """What the server said of a batch."""
+        known = self.knew.pop(id(ids))
         if reply.status != 202:
             self.wrong.append(f"answered {reply.status}")
             return 0.0
         answer = json.loads(reply.body)
-        known = sum(one in self.met.acknowledged for one in ids)
         if answer["accepted"] + answer["duplicates"] != len(ids) or answer["duplicates"] < known:
             self.wrong.append(f"{known} of {len(ids)} known, told {answer}")
         self.accepted += answer["accepted"]
@@ -80,6 +83,7 @@ class Mail:
 
     def cut(self, ids: list[bytes]) -> None:
         """What had no answer is sent again."""
+        self.knew.pop(id(ids), None)  # a connection may end between two requests
         self.met.todo.extend(one for one in ids if one not in self.met.acknowledged)
 
 
