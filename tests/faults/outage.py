@@ -2,6 +2,8 @@
 
 A real browser, its clock moved by hand. Meanwhile a visitor reads on, goes from page to page and
 closes a tab; another tab stays open. Every other outage nobody answers at all; else it is 503.
+Of five visitors one has a full storage and one may store nothing: what their page knows is lost
+with it, so they stay.
 """
 
 from collections import Counter
@@ -22,6 +24,11 @@ OUTAGE_MS = 600_000
 LONGEST_WAIT_MS = 300_000  # a widget's longest between two tries
 FORGETFUL = """Object.defineProperty(window, 'localStorage', {
   get() { throw new DOMException('no') } });"""
+
+FULL = """for (const size of [1e6, 1e4, 100, 10, 1]) {
+  try { for (let n = 0; ; n++) localStorage['x' + size + n] = 'x'.repeat(size); } catch {} }"""
+#: What has no room, by the place of a visitor among five.
+WITHOUT = {3: FULL, 4: FORGETFUL}
 
 
 @contextmanager
@@ -75,6 +82,8 @@ def one(lab: Lab, number: int, did: list[str], *, forgetful: bool) -> None:
         context.add_init_script(FORGETFUL)
     context.clock.install()
     down(lab, context, refuses=number % 2 == 0)
+    if number % 5 in WITHOUT and not forgetful:
+        return stay(lab, context, number, did)
     stays, leaves = lab.new_page(context), lab.new_page(context)
     mine = len(did)
     did.append(track(lab.visit("/stays", stays), f"{number} stays"))
@@ -91,6 +100,20 @@ def one(lab: Lab, number: int, did: list[str], *, forgetful: bool) -> None:
     for page in (returns, stays):
         pass_time(page, LONGEST_WAIT_MS + 60_000)
     lab.rows("track", 1, lambda row: row["data"]["name"] == did[-1])
+    lab.rows("track", len(did) - mine, lambda row: row["data"]["name"] in did[mine:])
+
+
+def stay(lab: Lab, context: BrowserContext, number: int, did: list[str]) -> None:
+    """The outage of somebody whose browser keeps nothing, on one page."""
+    context.add_init_script(WITHOUT[number % 5])
+    page = lab.new_page(context)
+    mine = len(did)
+    did.append(track(lab.visit("/stays", page), f"{number} stays"))
+    for minute in range(OUTAGE_MS // 60_000):
+        pass_time(page, 60_000)
+        did.append(track(page, f"{number} minute {minute}"))
+    up(lab, context)
+    pass_time(page, LONGEST_WAIT_MS + 60_000)
     lab.rows("track", len(did) - mine, lambda row: row["data"]["name"] in did[mine:])
 
 
