@@ -18,16 +18,18 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from server.errors import Conflict, HandraiseError, Overloaded
+from server.errors import BadRequest, Conflict, DataError, HandraiseError, Overloaded
 from server.ingest.agents import Agents
 from server.ingest.geo import Geo
 from server.ingest.pipeline import Tools
 from server.ingest.tombstones import Tombstone, Tombstones
 from server.metrics import Metrics
 from server.project.projector import Projector
+from server.project.site_projector import ruleset_of
 from server.project.thinning import Retention
 from server.reports.packing import Packing
 from server.settings import Settings
+from server.starting import command
 from server.storage import tombstones
 from server.storage.buried import Buried
 from server.storage.copies import Copies
@@ -45,8 +47,8 @@ from server.web.health import health_routes
 from server.web.line import Line
 from server.web.mount import api_routes, page_routes
 from server.web.noticing import KNOWN_S, Noticing
-from server.web.pages.table import not_found
-from server.web.problems import on_error, on_http_error
+from server.web.pages.table import page_or
+from server.web.problems import FAULT, on_error, on_fault, on_http_error
 from server.web.server_events import post_events
 from server.web.state import State
 from server.web.tag import tag_routes
@@ -160,8 +162,9 @@ class Handraise:
             ],
             exception_handlers={
                 HandraiseError: on_error,
-                404: not_found(on_http_error),
+                404: page_or(on_http_error, 404, "there is no such page"),
                 405: on_http_error,
+                Exception: page_or(on_fault, 500, FAULT),
             },
         )
         app.state.handraise = state
@@ -175,6 +178,7 @@ class Handraise:
         await self.database.open()
         await migrate(self.database, keep=self.copies.keep if self.settings.upgrade_copy else None)
         await self.state.reload()
+        self._read_rules()
         await self._recall()
         state = self.state
         packing = Packing(self.database, state.writer, state.projector.sites, state.clock)
@@ -202,6 +206,18 @@ class Handraise:
     def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(self._watched(name, work), name=f"handraise-{name}")
         self._tasks.append(task)
+
+    def _read_rules(self) -> None:
+        """Raises `DataError` where a site's rules are no longer what was published."""
+        for site in self.state.sites.all:
+            try:
+                ruleset_of(site.published)
+            except BadRequest as error:
+                raise DataError(
+                    f"the rules of site {site.site_id} are damaged ({error.detail}):"
+                    f" `{command('restore FILE')}` puts a backup in the place of the database",
+                    code="damaged",
+                ) from error
 
     async def _recall(self) -> None:
         """Know everybody who was erased before the first event is taken.

@@ -16,6 +16,7 @@ from server.settings import Settings
 from server.storage.copies import Copies, sync, whole
 from server.storage.ledger import sync_folder
 from server.storage.migrate import migrate as apply_migrations
+from server.storage.sqlite_faults import ERRORS
 from server.storage.sqlite_opening import CLOSED, mark, read_ends
 
 
@@ -59,7 +60,7 @@ def backup(settings: Settings, file: Path) -> None:
             run(make_database(settings, folder).backup(str(part)))
     except HandraiseError as error:
         raise click.ClickException(error.detail) from error
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *ERRORS) as error:
         raise click.ClickException(f"{file} cannot be written: {error}") from error
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
@@ -106,7 +107,7 @@ def _check_file(file: Path) -> None:
             connection.execute("SELECT max(version) FROM schema_versions").fetchone()
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except ERRORS as error:
         raise click.ClickException(f"{file} is no Handraise database: {error}") from error
     if verdict != "ok":
         raise click.ClickException(f"{file} is damaged: {verdict}")
@@ -123,7 +124,7 @@ def _set_aside(folder: Folder) -> Path | None:
     if not there and not Path(f"{folder.database}-wal").exists():
         return None
     if there:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*ERRORS):
             read_ends(folder.database)  # a damaged one is kept as it is
             with contextlib.closing(sqlite3.connect(folder.database)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

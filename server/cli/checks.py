@@ -15,6 +15,7 @@ from server.cli.holders import holders, named
 from server.errors import HandraiseError
 from server.settings import HELP, PREFIX, Settings
 from server.starting import command
+from server.storage.sqlite_faults import ERRORS
 from server.storage.sqlite_opening import cannot_open, check, locked_away
 
 
@@ -45,7 +46,7 @@ async def run_checks(settings: Settings) -> list[Check]:
     )
     try:
         found += await _sites(settings)
-    except (HandraiseError, click.ClickException, sqlite3.Error) as error:
+    except (HandraiseError, click.ClickException, *ERRORS) as error:
         found.append(Check("✗", "sites", str(error)))
     found += _settings(settings)
     return found
@@ -82,7 +83,7 @@ def _file(folder: Folder) -> Check:
         check(folder.database)
     except HandraiseError as error:
         return Check("✗", "database", error.detail)
-    except sqlite3.Error as error:
+    except ERRORS as error:
         return Check("✗", "database", cannot_open(folder.database, error).detail)
     if not folder.database.exists():
         return Check("!", "database", f"none yet; `{command('serve')}` makes it")
@@ -92,7 +93,7 @@ def _file(folder: Folder) -> Check:
             verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except ERRORS as error:
         return Check("✗", "database", f"cannot be read: {error}; `{command('restore FILE')}`")
     if verdict != "ok":
         return Check("✗", "database", f"damaged: {verdict}; `{command('restore FILE')}`")

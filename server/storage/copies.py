@@ -6,7 +6,6 @@ import fcntl
 import logging
 import math
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from server.starting import command
 from server.storage.database import Database
 from server.storage.folder import Folder, free_bytes
 from server.storage.ledger import sync_folder
+from server.storage.sqlite_faults import ERRORS
 
 KEPT_MS = 14 * 86_400_000
 LOOK_S = 3_600.0
@@ -92,7 +92,7 @@ class Copies:
                 part.chmod(0o600)
                 await database.backup(str(part))
                 os.utime(part, (self.clock() / 1000,) * 2)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *ERRORS) as error:
             raise HandraiseError(f"{file} cannot be written: {error}") from error
         log.warning(
             "kept %s for two weeks; `%s` brings it back", file.name, command(f"restore {file}")

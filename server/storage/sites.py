@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from server.errors import NotFound
+from server.errors import DataError, NotFound
 from server.model import Published, Site, SiteSettings
 from server.project.ruleset import DEFAULT, encode
+from server.starting import command
 from server.storage import rulesets
 from server.storage.changes import RAISED
 from server.storage.database import Query, Reader, Script
@@ -25,13 +26,22 @@ def new_key() -> str:
 
 
 def _site(row: tuple[Any, ...]) -> Site:
+    """Raises `DataError` where its settings are no longer what was stored."""
+    try:
+        settings = msgspec.json.decode(row[7], type=SiteSettings, strict=False)
+    except msgspec.DecodeError as error:
+        raise DataError(
+            f"the settings of site {row[0]} are damaged ({error}): `{command('restore FILE')}` puts"
+            " a backup in the place of the database",
+            code="damaged",
+        ) from error
     return Site(
         site_id=row[0],
         name=row[1],
         keys=tuple(key for key in (row[2], row[3]) if key),
         secrets=tuple(secret for secret in (row[4], row[5]) if secret),
         generation=row[6],
-        settings=msgspec.json.decode(row[7], type=SiteSettings, strict=False),
+        settings=settings,
         published=Published(row[8], row[9], row[10], row[11], bool(row[12])),
     )
 

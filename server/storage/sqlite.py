@@ -20,7 +20,7 @@ import aiosqlite
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
 from server.storage.kept import Kept
-from server.storage.sqlite_faults import is_busy, is_fault, numbered, told
+from server.storage.sqlite_faults import ERRORS, is_busy, is_damaged, is_fault, numbered, told
 from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
 
@@ -262,10 +262,10 @@ class SqliteReader:
         self.deadline = time.monotonic() + self.limit_s
         try:
             return list(await self.connection.execute_fetchall(numbered(sql), args))  # type: ignore[arg-type]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise Overloaded(f"a query took longer than {self.limit_s:g} s") from error
-            if is_fault(error):
+            if is_damaged(error) or is_fault(error):
                 raise Overloaded(told(error, "read")) from error
             raise
         except asyncio.CancelledError:
@@ -310,7 +310,7 @@ class SqliteDatabase:
             self._writer = await loop.run_in_executor(
                 self._thread, SqliteWriter, self.path, self.synchronous
             )
-        except sqlite3.Error as error:
+        except ERRORS as error:
             raise cannot_open(self.path, error) from error
         for _ in range(self._reader_count):
             connection = await aiosqlite.connect(

@@ -21,6 +21,8 @@ STORAGE_FAULTS = {
 }
 #: Where the file itself is.
 DAMAGES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+#: What reading raises: a name or text that is no UTF-8 breaks the very words of SQLite's error.
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
 ACCESS = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 
 
@@ -30,28 +32,34 @@ def numbered(sql: str) -> str:
     return re.sub(r"\$(\d+)", r"?\1", sql)
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether somebody else holds a lock."""
     return _code(error) == sqlite3.SQLITE_BUSY
 
 
-def is_access(error: sqlite3.Error) -> bool:
+def is_access(error: Exception) -> bool:
     """Whether a file may not be opened or written."""
     return _code(error) in ACCESS
 
 
-def is_fault(error: sqlite3.Error) -> bool:
+def is_fault(error: Exception) -> bool:
     """Whether the disk or another process is at fault, not the statement."""
     return _code(error) in STORAGE_FAULTS
 
 
-def told(error: sqlite3.Error, done: str) -> str:
+def is_damaged(error: Exception) -> bool:
+    """Whether the file itself is at fault: also where a text is no UTF-8, for no such is stored."""
+    no_text = isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)
+    return no_text or _code(error) in DAMAGES
+
+
+def told(error: Exception, done: str) -> str:
     """A sentence for whoever wanted the database `done`, such as "read"."""
     what = f"the database cannot be {done}: {error}"
-    if _code(error) not in DAMAGES:
+    if not is_damaged(error):
         return what
     return f"{what}. Stop the server, then `{command('restore FILE')}` puts a backup in its place"

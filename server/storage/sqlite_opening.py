@@ -34,7 +34,7 @@ def check(path: Path) -> None:
     as it is.
 
     Raises `DataError` where the database that was here is missing or empty, and `HandraiseError`
-    where this user may not write it, and `sqlite3.Error` where it is damaged.
+    where this user may not write it, and one of `sqlite_faults.ERRORS` where it is damaged.
     """
     if not os.access(path.parent, os.W_OK):
         raise locked_away(path.parent)
@@ -63,7 +63,8 @@ def check(path: Path) -> None:
 
 def read_ends(path: Path) -> None:
     """Read the schema and the last rows of every table, which is where new ones go. The full check
-    is `handraise doctor`: it takes minutes where this takes milliseconds. Raises `sqlite3.Error`.
+    is `handraise doctor`: it takes minutes where this takes milliseconds. Raises one of
+    `sqlite_faults.ERRORS`.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
@@ -90,7 +91,7 @@ def mark(path: Path, state: str) -> None:
         log.warning("%s cannot be written: %s", mark_of(path), error)
 
 
-def cannot_open(path: Path, error: sqlite3.Error) -> HandraiseError:
+def cannot_open(path: Path, error: Exception) -> HandraiseError:
     """What SQLite said at the opening, with the way out."""
     if is_access(error):
         return locked_away(path, str(error))

@@ -9,10 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.errors import HandraiseError, Moved, Overloaded
+from server.starting import command
 
 TYPE = "application/problem+json"
 #: The same as a header line.
 PROBLEM = (b"content-type", TYPE.encode())
+#: What is said of a fault that nobody foresaw: what it was stays in the log. A damaged row is one.
+FAULT = (
+    "an error of ours: the log of the server has it, and"
+    f" `{command('doctor')}` looks whether the database is whole"
+)
 #: What whoever is turned away before the app is asked is told beside the sentence: when to come
 #: again. The widget asks from pages of other origins, and can read it only if it is let.
 TURNED_AWAY = {
@@ -61,6 +67,12 @@ async def on_error(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, HandraiseError)  # noqa: S101 - registered for this type only
     return of_error(error)
+
+
+async def on_fault(request: Request, error: Exception) -> Response:
+    """Whatever nobody foresaw. Starlette raises it again afterwards, which is how it is logged."""
+    del request, error
+    return problem(500, "internal", FAULT)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

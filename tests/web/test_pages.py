@@ -3,12 +3,14 @@
 import re
 from html.parser import HTMLParser
 
+import httpx2
 import pytest
 
 from server.web.headers import PAGE_CSP
 from server.web.pages.table import PAGES
 from server.web.visits import ago, span
-from tests.office import Office
+from tests.office import BASE, Office
+from tests.storage.world import statement
 from tests.tracking import DAY, HOUR
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -41,6 +43,23 @@ async def test_the_list_shows_who_is_hot(office: Office) -> None:
         wrong = await client.get("/?site=1&from=2026-11-02&to=2026-11-01", headers=foreign)
         assert "“From” lies after" in wrong.text
         assert "stage=lead" not in wrong.text
+
+
+async def test_a_fault_that_nobody_foresaw_is_a_page(office: Office) -> None:
+    """A row that is damaged, for example; what it was stays in the log."""
+    spoil = lambda: statement("UPDATE entries SET data = '{'")  # noqa: E731
+    await office.app.state.writer.run(spoil)
+    signed_in = await office.browser()
+    transport = httpx2.ASGITransport(app=office.app.asgi, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=BASE, cookies=signed_in.cookies, headers=signed_in.headers
+    ) as client:
+        page = f"/people/{office.known.ada}?site=1"
+        answer = await client.get(page, headers={"Accept": "text/html"})
+    assert answer.status_code == 500
+    assert "<h1>That did not work</h1>" in answer.text
+    assert "handraise doctor" in answer.text
+    assert "JSON" not in answer.text
 
 
 async def test_a_person_in_full(office: Office) -> None:

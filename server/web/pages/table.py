@@ -200,17 +200,17 @@ def came_from(request: Request) -> str:
     return f"{path}?{asked}" if asked else path
 
 
-def not_found(
-    fallback: Callable[[Request, Exception], Awaitable[Response]],
+def page_or(
+    fallback: Callable[[Request, Exception], Awaitable[Response]], status: int, detail: str
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """For Starlette's own 404: a page where a browser asks for one, else `fallback`."""
+    """For what Starlette hands over: a page where a browser asks for one, else `fallback`."""
     templates = Templates()
 
     async def answer(request: Request, error: Exception) -> Response:
         wants_page = "text/html" in request.headers.get("accept", "")
         if not wants_page or request.url.path.startswith("/api/"):
             return await fallback(request, error)
-        return templates.answer("problem.html", 404, number=404, detail="there is no such page")
+        return templates.answer("problem.html", status, number=status, detail=detail)
 
     return answer
 
