@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTEST := $(PY) -m pytest
 unexport PYTHONDONTWRITEBYTECODE  # rewriting every test's assertions anew takes a third of `make quick`
 
-.PHONY: run test quick check fix setup bench faults widget lock browser screenshots
+.PHONY: run test quick check fix setup bench faults guides widget lock browser screenshots
 
 run: $(STAMP)  ## serve with embedded SQLite and the demo site
 	$(PY) -m server serve --demo
@@ -51,6 +51,9 @@ bench: $(STAMP)
 
 faults: $(STAMP)
 	$(PY) -m tests.faults
+
+guides: $(STAMP)  ## try the guides of docs/install.md with real applications (needs Node, fetches packages)
+	$(PY) -m tests.guides
 
 screenshots: $(STAMP) browser  ## take the pictures of docs/screenshots again
 	$(PY) -m tests.browser.screenshots

@@ -1,0 +1,1 @@
+"""The proof of the guides in docs/install.md: `make guides`."""

@@ -1,0 +1,5 @@
+export const metadata = { title: 'Pricing' };
+
+export default function Page() {
+  return <h1>Pricing</h1>;
+}

@@ -1,0 +1,5 @@
+export const metadata = { title: 'Thanks' };
+
+export default function Page() {
+  return <h1>Thanks</h1>;
+}
