@@ -2,9 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from statistics import median
 
 import httpx2
 import pytest
@@ -15,7 +14,8 @@ from tests.browser.host import Page as Plain
 from tests.browser.host import serve_host
 
 ROUNDS = 7
-DELAY_MS = 16
+#: A frame: browsers show a page with the next one, so a moment later may be a whole one (16.7 ms).
+DELAY_MS = 17
 #: A page left sooner than it was first painted is left faster, by some 30 ms: both are as old.
 AGE_MS = 250
 
@@ -86,6 +86,11 @@ def left(page: Page, selector: str) -> float:
     return took
 
 
+def quick(times: Sequence[float]) -> float:
+    """What a quarter of them did not exceed."""
+    return sorted(times)[len(times) // 4]
+
+
 def once(lab: Lab, page: Page, path: str) -> tuple[float, float, float]:
     """A click that stays, a link and a submission, each on a page just opened."""
     spent = []
@@ -112,8 +117,9 @@ def tag(lab: Lab, base: str) -> str:
 def test_06_whatever_the_endpoint_does_the_page_is_not_held_up(
     lab: Lab, endpoint: Callable[[], AbstractContextManager[tuple[str, Wait]]]
 ) -> None:
-    """Pages with and without the tag take turns, so that the machine is as busy for both; on one
-    that is shared a median of few says little, and more are asked for."""
+    """Pages with and without the tag take turns, so that the machine is as busy for both. Judged
+    are the quicker ones: what holds a page up does so each time, what else runs does not. On a
+    machine that is shared few say little, and more are asked for."""
     with endpoint() as (base, let_go):
         lab.host.tag = tag(lab, base)
         lab.host.page("/with", LEAVING)
@@ -130,7 +136,7 @@ def test_06_whatever_the_endpoint_does_the_page_is_not_held_up(
                 ours.append(once(lab, page, "/with"))
                 let_go()
             late = [
-                median(with_it) - median(without)
+                quick(with_it) - quick(without)
                 for with_it, without in zip(
                     zip(*ours, strict=True), zip(*plain, strict=True), strict=True
                 )

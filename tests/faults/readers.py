@@ -120,7 +120,7 @@ FAULTS = (
     ),
     Fault(
         "R19",
-        "a reader holds the log for ten minutes",
+        "a reader holds the log for 600 s",
         1,
         lambda folder, times: outcome(folder, times, held_s=HELD_S),
         lambda folder: outcome(folder, 1, "unbounded"),
