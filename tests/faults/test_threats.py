@@ -11,6 +11,7 @@ from tests.engines import sqlite_place
 from tests.faults import (
     hurried,
     threats_bodies,
+    threats_bodies_sql,
     threats_forwarded,
     threats_http,
     threats_paths,
@@ -27,6 +28,7 @@ ROWS: dict[str, Callable[[Path], Outcome]] = {
     "T8 packed": lambda data: threats_bodies.run("server", data, threats_bodies.coded),
     "T10 http": lambda data: threats_http.run("server", data),
     "T12 sql": lambda data: threats_probes.outcome(sqlite_place(data), data, every=30),
+    "T12 bodies": lambda data: threats_bodies_sql.outcome(sqlite_place(data), data, every=30),
     "T24 forwarded": lambda data: threats_forwarded.outcome(
         "tests.faults.afar", data, threats_forwarded.FORGERIES[:2]
     ),
@@ -40,6 +42,12 @@ ROWS: dict[str, Callable[[Path], Outcome]] = {
 def test_nothing_comes_of_it(row: str, tmp_path: Path) -> None:
     found = ROWS[row](tmp_path)
     assert found.whole, found.note
+
+
+def test_sql_in_bodies_is_seen_where_it_is_written_into_statements(tmp_path: Path) -> None:
+    found = threats_bodies_sql.control(tmp_path)
+    assert not found.whole
+    assert found.fives, found.note
 
 
 def test_bombs_for_patterns() -> None:

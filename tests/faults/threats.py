@@ -2,6 +2,7 @@
 
 from tests.faults import (
     threats_bodies,
+    threats_bodies_sql,
     threats_flood,
     threats_forwarded,
     threats_http,
@@ -19,6 +20,7 @@ MODULES = (
     threats_slow,
     threats_http,
     threats_probes,
+    threats_bodies_sql,
     threats_forwarded,
     threats_paths,
     threats_patterns,
