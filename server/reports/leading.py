@@ -60,16 +60,15 @@ async def _big_cells(reader: Reader, site: Site, span: Span, by: str) -> dict[in
     if not lacking:
         return found
     rows = await reader.fetch(
-        "SELECT day, key, value FROM rollups WHERE site_id = $1 AND gen = $2"
-        " AND name = $3 AND day >= $4 AND day <= $5 AND value >= $6",
-        *(*scope, by, lacking[0], lacking[-1], BIG),
+        "SELECT day, key, value FROM rollups WHERE site_id = $1 AND gen = $2 AND name = $3"
+        f" AND value >= $4 AND day IN {in_list(lacking, 5, _DAYS)}",
+        *(*scope, by, BIG, *padded(lacking, _DAYS)),
     )
     names: dict[int, list[str]] = {day: [] for day in lacking}
     counts: dict[int, list[int]] = {day: [] for day in lacking}
     for day, name, count in rows:
-        if day in names:
-            names[day].append(sys.intern(name))
-            counts[day].append(count)
+        names[day].append(sys.intern(name))
+        counts[day].append(count)
     for day in lacking:
         found[day] = BigCells(tuple(names[day]), array("q", counts[day]))
         if day in keys:

@@ -17,7 +17,7 @@ from server.model import Class, Door, Event, Flag, Kind, Site
 from server.web.address import address_in
 from server.web.exchange import Answering, Headers, Reply
 from server.web.line import Line
-from server.web.problems import PROBLEM, problem_body
+from server.web.problems import FAULT, PROBLEM, problem_body
 from server.web.returning import HEADERS as BY_RETURNING
 from server.web.returning import NOBODY, Return, recognise
 from server.web.state import State
@@ -267,5 +267,5 @@ def refusal(error: HandraiseError, status: int = 0) -> Reply:
 #: Nearly every answer, made once.
 ONE = Answer(1, 0, [])
 STORED_ONE = _accepted(ONE)
-BROKEN = Reply(500, [*CORS, PROBLEM], problem_body(500, "internal", "an error of ours"))
+BROKEN = Reply(500, [*CORS, PROBLEM], problem_body(500, "internal", FAULT))
 NO_ROOM = refusal(Overloaded("too many events are waiting"))

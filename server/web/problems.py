@@ -9,16 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from server.errors import HandraiseError, Moved, Overloaded
-from server.starting import command
 
 TYPE = "application/problem+json"
 #: The same as a header line.
 PROBLEM = (b"content-type", TYPE.encode())
-#: What is said of a fault that nobody foresaw: what it was stays in the log. A damaged row is one.
-FAULT = (
-    "an error of ours: the log of the server has it, and"
-    f" `{command('doctor')}` looks whether the database is whole"
-)
+#: What is said of a fault of ours, to whoever asks; what it was stays in the log.
+FAULT = "an error of ours: the log of the server says which"
 #: What whoever is turned away before the app is asked is told beside the sentence: when to come
 #: again. The widget asks from pages of other origins, and can read it only if it is let.
 TURNED_AWAY = {
@@ -53,7 +49,7 @@ def of_error(error: HandraiseError) -> Response:
         answer.headers["Location"] = error.location
         answer.headers["Cache-Control"] = "no-store"  # a split takes it back
         return answer
-    detail = error.detail if error.status < 500 or error.status == 503 else "an error of ours"
+    detail = error.detail if error.status < 500 or error.status == 503 else FAULT
     answer = problem(error.status, error.code, detail)
     if isinstance(error, Overloaded):
         answer.headers["Retry-After"] = str(error.retry_after)

@@ -45,7 +45,7 @@ def test_nothing_comes_of_it(row: str, tmp_path: Path) -> None:
 
 
 def test_sql_in_bodies_is_seen_where_it_is_written_into_statements(tmp_path: Path) -> None:
-    found = threats_bodies_sql.control(tmp_path)
+    found = threats_bodies_sql.FAULTS[0].control(tmp_path)
     assert not found.whole
     assert found.fives, found.note
 

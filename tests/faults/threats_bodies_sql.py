@@ -13,7 +13,6 @@ settings and rules as the bodies of the API: there each third value is tried.
 """
 
 import asyncio
-import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -28,8 +27,8 @@ from server.ingest.payload import write_id
 from server.storage import postgres_turn, sqlite
 from server.storage.database import Query, Row
 from tests.acme import crowd, mistyped
-from tests.engines import CannotStart, Place, cluster, postgres_place, sqlite_place
-from tests.faults.row import CannotRun, Fault, Outcome
+from tests.engines import Place
+from tests.faults.row import Outcome
 from tests.faults.threats_bodies_sent import (
     DRAFT,
     FEWER,
@@ -53,10 +52,11 @@ from tests.faults.threats_probes import (
     SQL,
     Found,
     asked,
+    both,
     carelessly,
     harmless,
-    quiet,
     refused,
+    spelled,
 )  # fmt: skip
 from tests.office import Office
 from tests.tracking import CHROME, MIN
@@ -301,7 +301,7 @@ async def probe_all(place: Place, folder: Path, every: int, careless: bool) -> P
     return probing
 
 
-def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = False) -> Outcome:
+def outcome(place: Place, folder: Path, every: int = 1, careless: bool = False) -> Outcome:
     probing = asyncio.run(probe_all(place, folder, every, careless))
     found = probing.found
     note = f"{probing.took} places take a harmless text, slowest {found.slowest_s * 1_000:.0f} ms"
@@ -314,21 +314,10 @@ def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = Fals
 # ---------------------------------------------------------------- the control
 
 
-def spelled(query: Query) -> Query:
-    """A statement with its texts written into it, as a query builder without parameters does."""
-    sql = query.sql
-    for number, value in enumerate(query.args, 1):
-        if isinstance(value, str):  # still bound, so that the numbers of the others stay
-            text = f"('{value}' || substr(cast(${number} AS text), 1, 0))"
-            sql = re.sub(rf"\${number}\b", text.replace("\\", "\\\\"), sql)
-    return Query(sql, query.args)
-
-
 def each(query: Query) -> list[Query]:
-    """The same as statements of one row each."""
-    return (
-        [spelled(Query(query.sql, row)) for row in query.args] if query.many else [spelled(query)]
-    )
+    """The same with its texts in the SQL, as statements of one row each."""
+    rows = query.args if query.many else [query.args]
+    return [Query(spelled(query.sql, row), row) for row in rows]
 
 
 @contextmanager
@@ -353,39 +342,4 @@ def written(wanted: bool) -> Iterator[None]:
         yield
 
 
-def on_postgres(data: Path, every: int = 1, *, careless: bool = False) -> Outcome:
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(cluster())
-        except CannotStart as error:
-            raise CannotRun(f"PostgreSQL cannot start here: {error}") from error
-        asyncio.run(server.empty())
-        return outcome(postgres_place(server), data, every, careless=careless)
-
-
-def control(data: Path) -> Outcome:
-    with quiet():
-        return outcome(sqlite_place(data), data, every=12, careless=True)
-
-
-def control_on_postgres(data: Path) -> Outcome:
-    with quiet():
-        return on_postgres(data, every=12, careless=True)
-
-
-FAULTS = (
-    Fault(
-        "T12",
-        "SQL in every text of every body, SQLite",
-        1,
-        lambda data, _: outcome(sqlite_place(data), data),
-        control,
-    ),
-    Fault(
-        "T12",
-        "SQL in every text of every body, PostgreSQL",
-        1,
-        lambda data, _: on_postgres(data),
-        control_on_postgres,
-    ),
-)
+FAULTS = both("SQL in every text of every body", outcome, 12)

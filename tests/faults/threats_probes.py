@@ -11,7 +11,7 @@ import html
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -276,7 +276,7 @@ async def probe_all(place: Place, folder: Path, every: int, careless: bool) -> F
     return found
 
 
-def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = False) -> Outcome:
+def outcome(place: Place, folder: Path, every: int = 1, careless: bool = False) -> Outcome:
     found = asyncio.run(probe_all(place, folder, every, careless))
     note = f"slowest {found.slowest_s * 1_000:.0f} ms"
     if found.wrong:
@@ -290,17 +290,17 @@ def outcome(place: Place, folder: Path, every: int = 1, *, careless: bool = Fals
     )
 
 
-def on_postgres(data: Path, every: int = 1, *, careless: bool = False) -> Outcome:
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(cluster())
-        except CannotStart as error:
-            raise CannotRun(f"PostgreSQL cannot start here: {error}") from error
-        asyncio.run(server.empty())
-        return outcome(postgres_place(server), data, every, careless=careless)
-
-
 Reader = type[sqlite.SqliteReader] | type[postgres.PostgresReader]
+
+
+def spelled(sql: str, args: Sequence[Any]) -> str:
+    """A statement with its texts written into it, as a query builder without parameters does. They
+    are still bound, so that the numbers of the others stay."""
+    for number, value in enumerate(args, 1):
+        if isinstance(value, str):
+            text = f"('{value}' || substr(cast(${number} AS text), 1, 0))"
+            sql = re.sub(rf"\${number}\b", text.replace("\\", "\\\\"), sql)
+    return sql
 
 
 def _written(reader: Reader) -> Any:
@@ -308,11 +308,7 @@ def _written(reader: Reader) -> Any:
     honest = reader.fetch
 
     async def careless(self: Any, sql: str, *args: Any) -> list[Row]:
-        for number, value in enumerate(args, 1):
-            if isinstance(value, str):  # still bound, so that the numbers of the others stay
-                written = f"('{value}' || substr(cast(${number} AS text), 1, 0))"
-                sql = re.sub(rf"\${number}\b", written.replace("\\", "\\\\"), sql)
-        return await honest(self, sql, *args)
+        return await honest(self, spelled(sql, args), *args)
 
     return careless
 
@@ -337,29 +333,36 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def control(data: Path) -> Outcome:
-    with quiet():
-        return outcome(sqlite_place(data), data, every=6, careless=True)
+Probes = Callable[[Place, Path, int, bool], Outcome]  # `every`-th place, careless or not
 
 
-def control_on_postgres(data: Path) -> Outcome:
-    with quiet():
-        return on_postgres(data, every=6, careless=True)
+def on_postgres(probes: Probes, data: Path, every: int, careless: bool) -> Outcome:
+    """The probes on a PostgreSQL of their own. Raises `CannotRun`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(cluster())
+        except CannotStart as error:
+            raise CannotRun(f"PostgreSQL cannot start here: {error}") from error
+        asyncio.run(server.empty())
+        return probes(postgres_place(server), data, every, careless)
 
 
-FAULTS = (
-    Fault(
-        "T12",
-        "SQL in every parameter and path, SQLite",
-        1,
-        lambda data, _: outcome(sqlite_place(data), data),
-        control,
-    ),
-    Fault(
-        "T12",
-        "SQL in every parameter and path, PostgreSQL",
-        1,
-        lambda data, _: on_postgres(data),
-        control_on_postgres,
-    ),
-)
+def on_sqlite(probes: Probes, data: Path, every: int, careless: bool) -> Outcome:
+    return probes(sqlite_place(data), data, every, careless)
+
+
+def both(name: str, probes: Probes, every: int) -> tuple[Fault, Fault]:
+    """A row for each database. The control has its values in the SQL, at each `every`-th place."""
+
+    def row(database: str, on: Callable[[Probes, Path, int, bool], Outcome]) -> Fault:
+        def control(data: Path) -> Outcome:
+            with quiet():
+                return on(probes, data, every, True)
+
+        run = lambda data, _: on(probes, data, 1, False)  # noqa: E731
+        return Fault("T12", f"{name}, {database}", 1, run, control)
+
+    return row("SQLite", on_sqlite), row("PostgreSQL", on_postgres)
+
+
+FAULTS = both("SQL in every parameter and path", outcome, 6)

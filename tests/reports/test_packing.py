@@ -18,6 +18,7 @@ from server.reports.parts import parts
 from server.reports.spans import Span
 from server.storage import packed
 from server.storage.database import Database, Query, Row, Script
+from tests.reports.test_overview import Asked
 from tests.storage.world import bulk, statement
 from tests.tracking import DAY, NOON, World, tracking
 
@@ -121,6 +122,13 @@ async def test_big_cells_that_are_kept_are_those_of_now(
         assert sorted(day - FIRST for day in packers) == [0, 1, 2, 3, 4]
         key = ("big", "landing", 1, world.site.generation, FIRST + 1, packers[FIRST + 1])
         assert reader.kept.get(key) == (("/pricing",), array("q", [1]))
+        asked = Asked(reader)
+        since = Span(
+            FIRST - 3, FIRST + 5
+        )  # days before the first visit have no pack, nor has today
+        await leading.leading(asked, world.site, since, "landing", 1)
+        (args,) = [args for sql, args in asked.statements if "FROM rollups" in sql]
+        assert set(args[4:]) == {FIRST - 3, FIRST - 2, FIRST - 1, FIRST + 5}
     await late(world)
     assert await landings(2) == {"/pricing": 6, "/late": 1}
     await packing(world).run(world.site)

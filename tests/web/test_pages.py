@@ -8,6 +8,7 @@ import pytest
 
 from server.web.headers import PAGE_CSP
 from server.web.pages.table import PAGES
+from server.web.problems import FAULT
 from server.web.visits import ago, span
 from tests.office import BASE, Office
 from tests.storage.world import statement
@@ -58,7 +59,7 @@ async def test_a_fault_that_nobody_foresaw_is_a_page(office: Office) -> None:
         answer = await client.get(page, headers={"Accept": "text/html"})
     assert answer.status_code == 500
     assert "<h1>That did not work</h1>" in answer.text
-    assert "handraise doctor" in answer.text
+    assert FAULT[1:] in answer.text
     assert "JSON" not in answer.text
 
 

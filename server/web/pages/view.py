@@ -24,6 +24,7 @@ from server.web.pages.misfits import misfit
 from server.web.pages.problem_words import page_words
 from server.web.pages.said import SAID, UNDONE_BY_CLASS
 from server.web.pages.templates import Templates
+from server.web.problems import FAULT
 from server.web.queries import read_query
 from server.web.readings import ruleset_of
 from server.web.state import State
@@ -228,5 +229,5 @@ def _is_list(annotation: Any) -> bool:
 def problem_values(error: Any) -> Mapping[str, Any]:
     """What a page about an error says."""
     hidden = error.status >= 500 and error.status != 503
-    said = "an error of ours" if hidden else page_words(error.detail)
+    said = FAULT if hidden else page_words(error.detail)
     return {"number": error.status, "detail": said}
