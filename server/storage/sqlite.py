@@ -20,7 +20,7 @@ import aiosqlite
 from server.errors import DataError, HandraiseError, Overloaded
 from server.storage.database import Outcome, Query, Row, ScriptMaker
 from server.storage.kept import Kept
-from server.storage.sqlite_faults import ERRORS, is_busy, is_damaged, is_fault, numbered, told
+from server.storage.sqlite_faults import ERRORS, adapted, is_busy, is_damaged, is_fault, told
 from server.storage.sqlite_opening import CLOSED, OPEN, cannot_open, check, mark
 from server.storage.sqlite_pages import Pages
 
@@ -171,7 +171,7 @@ class SqliteWriter:
             yield False
 
     def _execute(self, query: Query) -> list[Row]:
-        sql = numbered(query.sql)
+        sql = adapted(query.sql)
         if query.many:
             return [(self.connection.executemany(sql, query.args).rowcount,)]
         return self.connection.execute(sql, query.args).fetchall()
@@ -261,7 +261,7 @@ class SqliteReader:
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         self.deadline = time.monotonic() + self.limit_s
         try:
-            return list(await self.connection.execute_fetchall(numbered(sql), args))  # type: ignore[arg-type]
+            return list(await self.connection.execute_fetchall(adapted(sql), args))  # type: ignore[arg-type]
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise Overloaded(f"a query took longer than {self.limit_s:g} s") from error

@@ -1,4 +1,4 @@
-"""How SQLite wants its placeholders, and what its errors mean."""
+"""How SQLite wants its statements, and what its errors mean."""
 
 import re
 import sqlite3
@@ -24,12 +24,18 @@ DAMAGES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: What reading raises: a name or text that is no UTF-8 breaks the very words of SQLite's error.
 ERRORS = (sqlite3.Error, UnicodeDecodeError)
 ACCESS = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_LOWERED = re.compile(r"\blower\(([\w.]+)\) (=|IN) ")
 
 
 @lru_cache(maxsize=1024)
-def numbered(sql: str) -> str:
-    """`$1` → `?1`: SQLite would take `$1` for a name."""
-    return re.sub(r"\$(\d+)", r"?\1", sql)
+def adapted(sql: str) -> str:
+    """`$1` → `?1`: SQLite would take `$1` for a name.
+
+    A column that is compared in lower case is compared without a text of its own for each row,
+    which takes half the time; both fold the letters of ASCII and no others. What stands on the
+    other side is in lower case already.
+    """
+    return re.sub(r"\$(\d+)", r"?\1", _LOWERED.sub(r"\1 COLLATE NOCASE \2 ", sql))
 
 
 def _code(error: Exception) -> int:

@@ -13,7 +13,7 @@ from server.ingest.payload import decode
 from server.storage import entries
 from server.storage.names import Names
 from server.storage.sqlite import SqliteWriter
-from server.storage.sqlite_faults import numbered
+from server.storage.sqlite_faults import adapted
 from server.web.widget import widget_file
 from tests.bench.load import quantile
 from tests.bench.place import now_ms
@@ -52,7 +52,7 @@ def bare_insert(filled: Path, scratch: Path) -> Row:
     (last,) = connection.execute("SELECT max(seq) FROM entries").fetchone()
     made = count(last + 1)
     choose, now = random.Random(13), now_ms()
-    insert = numbered(entries.INSERT)
+    insert = adapted(entries.INSERT)
 
     def row() -> tuple[int | bytes | str | None, ...]:
         event_id = now.to_bytes(6, "big") + choose.randbytes(10)

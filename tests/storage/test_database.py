@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.errors import DataError, HandraiseError, NotFound, Overloaded
+from server.reports.filter_values import lowered
 from server.storage.database import Database, Query, Script
 from tests.engines import Place
 from tests.storage.world import Stopped, bulk, crash, failing, run, statement
@@ -159,6 +160,31 @@ async def test_text_sorts_by_bytes(database: Database) -> None:
     await run(database, lambda: bulk("INSERT INTO strings VALUES (1, $1, $2, $3)", rows))
     found = await database.fetch("SELECT text FROM strings ORDER BY text")
     assert [row[0] for row in found] == ["Z", "_", "a", "b", "É"]
+
+
+async def test_columns_compare_in_lower_case_by_the_letters_of_ascii(database: Database) -> None:
+    texts = [
+        "Zoë",
+        "zoë",
+        "ZOË",
+        "STRASSE",
+        "Straße",
+        "STRAßE",
+        "a_b",
+        "A_B",
+        "aXb",
+        "[",
+        "{",
+        "ı",
+        "I",
+    ]
+    rows = [(n, bytes([n]), text) for n, text in enumerate(texts)]
+    await run(database, lambda: bulk("INSERT INTO strings VALUES (1, $1, $2, $3)", rows))
+    for low in map(lowered, texts):
+        same = {text for text in texts if lowered(text) == low}
+        for sign in ("= $1", "IN ($1, 'nobody')"):
+            sql = f"SELECT s.text FROM strings s WHERE lower(s.text) {sign}"
+            assert {text for (text,) in await database.fetch(sql, low)} == same
 
 
 async def test_a_snapshot_sees_one_state_and_writes_nothing(database: Database) -> None:
