@@ -1,14 +1,15 @@
 """Rows as columns: who matches is one bit a row in an integer, so that counting costs little.
 
 Python joins and counts the bits of an integer at the speed of memory. A column of few words holds,
-for each word, the bits of its rows; one of many words (landing pages) holds the number of each
-row's word. Row 0 is the highest bit, as it is the first letter of the number written out. Pure.
+for each word, the bits of its rows; one of many words (landing pages) holds, for each row, the
+place of its word among the column's own. Row 0 is the highest bit, as it is the first letter of the
+number written out. Pure.
 """
 
+import sys
 from array import array
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import compress
-from struct import pack, unpack
 from typing import Any
 
 import msgspec
@@ -24,11 +25,12 @@ Word = str | int
 
 
 class Stored(msgspec.Struct, frozen=True, array_like=True):
-    """A column as bytes: `bits` are those of each word, or `numbers` has four bytes a row."""
+    """A column as bytes: `bits` are those of each word, or `places` has for each row the place of
+    its word, as `small_bytes`."""
 
     words: tuple[Word, ...]
     bits: tuple[bytes, ...] = ()
-    numbers: bytes = b""
+    places: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -85,32 +87,31 @@ Vocabulary = Mapping[str, Words]
 
 
 class Column:
-    """One column of `count` rows."""
+    """One column of `count` rows. Its words are known by their numbers among those of all columns
+    of that kind, its rows by the place of their word among its own: nothing is done for each row
+    until it is asked for."""
 
     def __init__(self, stored: Stored, count: int, words: Words) -> None:
         self._count = count
         self._words = words
         self._numbers = words.numbers_of(stored.words)
         self._bits = [int.from_bytes(bits) for bits in stored.bits]
-        rows = unpack(f"<{len(stored.numbers) // 4}I", stored.numbers)
-        #: The number of each row's word; empty where the words have bits.
-        self._rows = small([*map(self._numbers.__getitem__, rows)], len(words))
+        #: Empty where the words have bits.
+        self._places = from_small_bytes(stored.places, count)
 
     @property
     def bytes(self) -> int:
         """About how much memory it takes."""
-        numbers = sum(len(part) * part.itemsize for part in (self._numbers, self._rows))
+        numbers = sum(len(part) * part.itemsize for part in (self._numbers, self._places))
         return numbers + (self._count // 8 + OBJECT_BYTES) * len(self._bits) + OBJECT_BYTES
 
     def having(self, words: Container[Word]) -> int:
         """The rows whose word is one of these."""
         known = map(self._words.words.__getitem__, self._numbers)
         wanted = list(map(words.__contains__, known))
-        if self._rows:
-            flags = bytearray(len(self._words))
-            for number in compress(self._numbers, wanted):
-                flags[number] = 1
-            return mask_of(bytes(map(flags.__getitem__, self._rows))) if any(wanted) else 0
+        if self._places:
+            flags = bytes(wanted)
+            return mask_of(bytes(map(flags.__getitem__, self._places))) if any(wanted) else 0
         mask = 0
         for bits in compress(self._bits, wanted):
             mask |= bits
@@ -120,9 +121,14 @@ class Column:
         """Add how many of the rows of `mask` have each word, each row `times`; `counts` are by the
         number of the word, and made longer where there are more."""
         counts.extend([0] * (len(self._words) - len(counts)))
-        if self._rows:  # each row by itself: there are hardly more rows than words
-            for number in compress(self._rows, chosen(mask, self._count)):
-                counts[number] += times
+        if self._places:  # each row by itself: there are hardly more rows than words
+            found = [0] * len(self._numbers)
+            for place in compress(self._places, chosen(mask, self._count)):
+                found[place] += times
+            for number, count in zip(
+                compress(self._numbers, found), filter(None, found), strict=True
+            ):
+                counts[number] += count
             return
         for number, bits in zip(self._numbers, self._bits, strict=True):
             counts[number] += (bits & mask).bit_count() * times
@@ -174,6 +180,23 @@ def small(numbers: Sequence[int], most: int) -> "array[int]":
     return array(code, numbers)
 
 
+def small_bytes(numbers: Sequence[int], most: int) -> bytes:
+    """Numbers from 0 to `most` as bytes, the lowest first on every machine."""
+    found = small(numbers, most)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found.tobytes()
+
+
+def from_small_bytes(text: bytes, count: int) -> "array[int]":
+    """So many numbers again."""
+    size = len(text) // count if count else 1
+    found = array(next(code for code in "BHIQ" if array(code).itemsize >= size), text)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
 def stored_rows(columns: Mapping[str, Sequence[Any]]) -> StoredRows:
     """Columns of one length, by name, as bytes."""
     count = len(next(iter(columns.values()), ()))
@@ -186,11 +209,11 @@ def stored_rows(columns: Mapping[str, Sequence[Any]]) -> StoredRows:
 def _stored(column: Sequence[Word]) -> Stored:
     words = tuple(sorted(set(column)))
     place = {word: number for number, word in enumerate(words)}
-    numbers = [place[word] for word in column]
+    places = [place[word] for word in column]
     if len(words) > FEW_WORDS:
-        return Stored(words, numbers=pack(f"<{len(numbers)}I", *numbers))
-    size = (len(numbers) + 7) // 8
-    row_bytes = bytes(numbers)
+        return Stored(words, places=small_bytes(places, len(words)))
+    size = (len(places) + 7) // 8
+    row_bytes = bytes(places)
     return Stored(words, bits=tuple(_bits(row_bytes, n).to_bytes(size) for n in range(len(words))))
 
 

@@ -9,14 +9,21 @@ from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
-from struct import pack, unpack
 from typing import NamedTuple
 
 import msgspec
 
 from server.model import STAGE_RANK, Site
 from server.project.rollups import DIMENSIONS
-from server.reports.columns import Rows, StoredRows, Vocabulary, Words, small, stored_rows
+from server.reports.columns import (
+    Rows,
+    StoredRows,
+    Vocabulary,
+    Words,
+    from_small_bytes,
+    small_bytes,
+    stored_rows,
+)
 from server.reports.reaches import Reach, reaches
 from server.reports.spans import Span
 from server.storage import packed
@@ -35,8 +42,8 @@ NO_TIME = -1
 
 
 class StoredDay(msgspec.Struct, frozen=True, array_like=True):
-    """A day as bytes; another shape of it is another `packed.LAYOUT`. `visitors` has eight bytes
-    for each visit."""
+    """A day as bytes; another shape of it is another `packed.LAYOUT`. `visitors` has the id of each
+    visit's, as `small_bytes`."""
 
     visits: StoredRows
     visitors: bytes
@@ -69,10 +76,10 @@ class Day(NamedTuple):
 
 def opened(day: int, stored: StoredDay) -> Day:
     """A day of which no column is open."""
-    ids = unpack(f"<{len(stored.visitors) // 8}q", stored.visitors)
+    ids = from_small_bytes(stored.visitors, stored.visits.count)
     parts = (stored.visits, stored.apart, stored.reached)
     visits, apart, reached = (Rows(part.count) for part in parts)
-    return Day(day, visits, small(ids, ids[-1] if ids else 0), apart, reached)
+    return Day(day, visits, ids, apart, reached)
 
 
 def stored_day(sessions: Sequence[Row], reached: Sequence[Reach]) -> StoredDay:
@@ -81,9 +88,10 @@ def stored_day(sessions: Sequence[Row], reached: Sequence[Reach]) -> StoredDay:
     visits = [row for row in sessions if row[0] > 0 and not row[1]]
     apart = [row for row in sessions if row[0] <= 0 or row[1]]
     known = [one for one in reached if one.names]
+    ids = [row[0] for row in visits]
     return StoredDay(
         stored_rows(_visit_columns(visits)),
-        pack(f"<{len(visits)}q", *(row[0] for row in visits)),
+        small_bytes(ids, ids[-1] if ids else 0),
         stored_rows(_visit_columns(apart)),
         stored_rows(
             {

@@ -66,6 +66,7 @@ class Filtered:
         self._step: tuple[int, Seen] = (-1, Seen())
 
     def traffic(self) -> Traffic:
+        self._end_step()
         return Traffic(len(self.visitors), self.days, self.steps, None)
 
     def take(self, day: Day) -> None:
@@ -114,10 +115,16 @@ class Filtered:
             self.steps[number] = visitors
             return visitors
         if number != self._step[0]:
+            self._end_step()
             self._step = (number, Seen())
         self._step[1].add(compress(ids, picked), ids[-1])
-        self.steps[number] = len(self._step[1])
         return visitors
+
+    def _end_step(self) -> None:
+        """Count a week once it is over: that goes through a byte for each entry of the log."""
+        number, seen = self._step
+        if number >= 0:
+            self.steps[number] = len(seen)
 
     def _reached(self, day: Day, mask: int) -> None:
         rows = day.reached

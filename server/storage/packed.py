@@ -9,7 +9,7 @@ from server.storage.database import Query, Reader, Script
 
 #: Which columns a pack has; any other counts as none. Raise it with whatever changes in the columns
 #: of `reports.days`, or in what they say.
-LAYOUT = 3
+LAYOUT = 4
 _ORDER = "UPDATE heads SET decided = decided WHERE site_id = $1"
 
 

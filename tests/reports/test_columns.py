@@ -13,7 +13,9 @@ from server.reports.columns import (
     Rows,
     Words,
     chosen,
+    from_small_bytes,
     mask_of,
+    small_bytes,
     stored_rows,
 )
 
@@ -53,7 +55,7 @@ def test_counts_are_those_of_the_rows(rows: list[tuple[int, bool]], asked: set[i
 
 @pytest.mark.parametrize("words", [FEW_WORDS, FEW_WORDS + 1])
 def test_either_form_is_small(words: int) -> None:
-    """A bit for each word, or four bytes: whatever is less, a row of any width comes back whole."""
+    """A bit for each word, or a number: whatever is less, a row of any width comes back whole."""
     column = [f"w{number % words}" for number in range(2_000)]
     stored = stored_rows({"word": column})
     assert len(stored.columns["word"]) < 2_000 * 9
@@ -61,3 +63,17 @@ def test_either_form_is_small(words: int) -> None:
     rows.open(stored, ["word"], {})
     assert sum(rows.column("word").counts(rows.all).values()) == 2_000
     assert rows.bytes < 2_000 * 10 + FEW_WORDS * OBJECT_BYTES
+
+
+@given(
+    st.sampled_from([0xFF, 0xFFFF, 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF]).flatmap(
+        lambda most: st.lists(st.integers(0, most) | st.integers(most - 2, most), max_size=50)
+    )
+)
+def test_numbers_come_back_from_bytes(numbers: list[int]) -> None:
+    """Whatever the width, and that is the least there is room in."""
+    most = max(numbers, default=0)
+    stored = small_bytes(numbers, most)
+    assert list(from_small_bytes(stored, len(numbers))) == numbers
+    assert len(stored) == len(numbers) * next(w for w in (1, 2, 4, 8) if most < 256**w)
+    assert not numbers or stored[0] == numbers[0] % 256  # the lowest byte is the first one
