@@ -129,7 +129,7 @@ async def _without_visitor(
 ) -> list[Moment]:
     """Events of nobody's browser, such as a form sent without JavaScript: each is a session."""
     where = Where(
-        "s.site_id = $1 AND s.gen = $2 AND s.person_id = $3 AND s.visitor_id = 0"
+        "s.site_id = $1 AND s.gen = $2 AND s.person_id = $3 AND +s.visitor_id = 0"
         " AND e.site_id = $1 AND e.gen = $2 AND e.visitor_id = 0 AND e.at = s.start_at"
         " AND e.session_id = s.session_id"
     )

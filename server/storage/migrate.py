@@ -11,6 +11,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from server.errors import DataError, SchemaError
+from server.storage import sqlite_statistics
 from server.storage.database import Database, Query, Script
 
 MACROS = {
@@ -114,4 +115,8 @@ async def migrate(
         if not outcome.value:  # another node was faster: see what it left to do
             return names + await migrate(database, known, keep)
         names.append(migration.name)
+    if database.engine == "sqlite":
+        outcome = (await database.turn([sqlite_statistics.tell]))[0]
+        if outcome.error:
+            raise outcome.error
     return names

@@ -138,7 +138,7 @@ async def free_sessions(
     for part in chunks(visitor_ids):
         found += await reader.fetch(
             f"SELECT sealed, {SESSION_COLUMNS} FROM sessions WHERE site_id = $1 AND gen = $2"
-            " AND person_id = 0 AND alone = 0 AND visitor_id IN " + in_list(part, 3),
+            " AND +person_id = 0 AND alone = 0 AND visitor_id IN " + in_list(part, 3),
             site_id,
             gen,
             *padded(part),
@@ -178,7 +178,7 @@ async def visitor_sessions(
     """The unowned sessions of a visitor, earliest first; all, or only those that are sealed."""
     rows = await reader.fetch(
         f"SELECT {SESSION_COLUMNS} FROM sessions"
-        " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 AND person_id = 0"
+        " WHERE site_id = $1 AND gen = $2 AND visitor_id = $3 AND +person_id = 0"
         " AND sealed >= $4 ORDER BY start_at, session_id",
         site_id,
         gen,

@@ -20,7 +20,8 @@ from tests.storage.world import Stopped, crash, run, statement
 pytestmark = pytest.mark.anyio
 POSTGRES = pytest.mark.parametrize("place", ["postgres"], indirect=True)
 TABLES = {
-    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name",
+    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    " AND name NOT LIKE 'sqlite_stat%' ORDER BY name",
     "postgres": "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"
     " ORDER BY tablename",
 }
