@@ -110,8 +110,7 @@ class Column:
         known = map(self._words.words.__getitem__, self._numbers)
         wanted = list(map(words.__contains__, known))
         if self._places:
-            flags = bytes(wanted)
-            return mask_of(bytes(map(flags.__getitem__, self._places))) if any(wanted) else 0
+            return flagged(self._places, bytes(wanted)) if any(wanted) else 0
         mask = 0
         for bits in compress(self._bits, wanted):
             mask |= bits
@@ -180,6 +179,11 @@ def small(numbers: Sequence[int], most: int) -> "array[int]":
     return array(code, numbers)
 
 
+_FEW_PARTS = 4
+#: The kind of array for numbers of so many bytes.
+_CODES = {array(code).itemsize: code for code in "BHIQ"}
+
+
 def small_bytes(numbers: Sequence[int], most: int) -> bytes:
     """Numbers from 0 to `most` as bytes, the lowest first on every machine."""
     found = small(numbers, most)
@@ -190,11 +194,29 @@ def small_bytes(numbers: Sequence[int], most: int) -> bytes:
 
 def from_small_bytes(text: bytes, count: int) -> "array[int]":
     """So many numbers again."""
-    size = len(text) // count if count else 1
-    found = array(next(code for code in "BHIQ" if array(code).itemsize >= size), text)
+    found = array(_CODES[len(text) // count] if text else "B", text)
     if sys.byteorder == "big":
         found.byteswap()
     return found
+
+
+def flagged(places: "array[int]", flags: bytes) -> int:
+    """The rows, as bits, whose place has the flag 1; `flags` has a byte for each place.
+
+    Two bytes a row are looked up byte by byte, 256 places at a time: where the flags are among few
+    such parts that takes a third of the time of a look for each row.
+    """
+    parts = [part for part in range(0, len(flags), 256) if 1 in flags[part : part + 256]]
+    if places.itemsize != 2 or len(parts) > _FEW_PARTS:
+        return mask_of(bytes(map(flags.__getitem__, places)))
+    text = places.tobytes()
+    low, high = (text[::2], text[1::2]) if sys.byteorder == "little" else (text[1::2], text[::2])
+    found = 0
+    for part in parts:
+        of_part = high.translate(bytes(part >> 8) + b"\1" + bytes(255 - (part >> 8)))
+        some = low.translate(flags[part : part + 256].ljust(256, b"\0"))
+        found |= int.from_bytes(some) & int.from_bytes(of_part)
+    return mask_of(found.to_bytes(len(places)))
 
 
 def stored_rows(columns: Mapping[str, Sequence[Any]]) -> StoredRows:

@@ -13,8 +13,10 @@ from server.reports.columns import (
     Rows,
     Words,
     chosen,
+    flagged,
     from_small_bytes,
     mask_of,
+    small,
     small_bytes,
     stored_rows,
 )
@@ -77,3 +79,20 @@ def test_numbers_come_back_from_bytes(numbers: list[int]) -> None:
     assert list(from_small_bytes(stored, len(numbers))) == numbers
     assert len(stored) == len(numbers) * next(w for w in (1, 2, 4, 8) if most < 256**w)
     assert not numbers or stored[0] == numbers[0] % 256  # the lowest byte is the first one
+
+
+@given(
+    st.integers(1, 2_000).flatmap(
+        lambda count: st.tuples(
+            st.lists(st.integers(0, count - 1), min_size=1, max_size=300),
+            st.sets(st.integers(0, count - 1), max_size=20),
+            st.just(count),
+        )
+    )
+)
+def test_rows_of_flagged_places(case: tuple[list[int], set[int], int]) -> None:
+    """In one byte a row and in two, among few places and among many."""
+    rows, asked, count = case
+    flags = bytes(place in asked for place in range(count))
+    expected = mask_of(bytes(row in asked for row in rows))
+    assert flagged(small(rows, count), flags) == expected
