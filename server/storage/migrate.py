@@ -7,10 +7,11 @@ PostgreSQL both run DDL inside transactions.
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import resources
 from typing import NamedTuple
 
-from server.errors import DataError, SchemaError
+from server.errors import DataError, Overloaded, SchemaError
 from server.storage import sqlite_statistics
 from server.storage.database import Database, Query, Script
 
@@ -116,7 +117,6 @@ async def migrate(
             return names + await migrate(database, known, keep)
         names.append(migration.name)
     if database.engine == "sqlite":
-        outcome = (await database.turn([sqlite_statistics.tell]))[0]
-        if outcome.error:
-            raise outcome.error
+        with suppress(Overloaded):  # a full disk is no reason not to serve: the next start tells
+            await database.turn([lambda: sqlite_statistics.tell(bool(names))])
     return names

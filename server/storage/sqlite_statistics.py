@@ -47,21 +47,23 @@ STATISTICS = {
 }
 
 
-def tell() -> Script[bool]:
+def tell(made: bool) -> Script[bool]:
     """Keep the figures in the file, from where every connection reads them with the schema; whether
-    they were others. For the one that made the tables they are read again in any case."""
+    they were others. Where nothing is to be done nothing is written. `made`: tables were made on
+    this connection, which has to read the figures again."""
     wanted = {
         (table, index, figures)
         for table, indices in STATISTICS.items()
         for index, figures in indices.items()
     }
-    yield Query("ANALYZE sqlite_schema")  # looks at nothing, but makes the table
-    rows = yield Query("SELECT tbl, idx, stat FROM sqlite_stat1")
-    if set(rows) == wanted:
-        return False
-    yield Query("DELETE FROM sqlite_stat1")
-    yield Query(
-        "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ($1, $2, $3)", sorted(wanted), many=True
-    )
-    yield Query("ANALYZE sqlite_schema")
-    return True
+    known = yield Query("SELECT name FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+    rows = (yield Query("SELECT tbl, idx, stat FROM sqlite_stat1")) if known else []
+    others = set(rows) != wanted
+    if others:
+        yield Query("ANALYZE sqlite_schema")  # looks at nothing, but makes the table
+        yield Query("DELETE FROM sqlite_stat1")
+        insert = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ($1, $2, $3)"
+        yield Query(insert, sorted(wanted), many=True)
+    if others or made:
+        yield Query("ANALYZE sqlite_schema")  # reads them
+    return others

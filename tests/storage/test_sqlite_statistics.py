@@ -10,7 +10,8 @@ from server.storage.migrate import migrate
 from server.storage.sqlite import SqliteDatabase
 from server.storage.sqlite_statistics import STATISTICS, tell
 from tests.acme import history, mistyped
-from tests.storage.world import run
+from tests.engines import Place, blank
+from tests.storage.world import another, run, statement
 from tests.tracking import tracking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("place", ["sqlite"], indirect=True)]
@@ -46,11 +47,20 @@ async def test_what_somebody_else_told_is_told_again(database: Database) -> None
     async with tracking(database) as world:
         await history(world)
         assert await database.fetch(table) == [(count,)]
-        assert await run(database, tell) is False
+        assert await run(database, lambda: tell(made=False)) is False
         await run(database, asked)
         assert await database.fetch(table) != [(count,)]
         await migrate(database)
         assert await database.fetch(table) == [(count,)]
+
+
+async def test_the_connection_that_made_the_tables_knows(place: Place) -> None:
+    """The planner reads the figures with the schema, and here the tables came later."""
+    sql = "EXPLAIN QUERY PLAN SELECT state FROM sessions WHERE site_id=1 AND gen=1 AND person_id=7"
+    async with blank(place) as bare, another(bare) as database:
+        assert await run(database, lambda: tell(made=False)) is True
+        await migrate(database)
+        assert "sessions_person" in (await run(database, lambda: statement(sql)))[0][3]
 
 
 async def test_nobody_is_looked_for_in_all_of_a_site(database: Database) -> None:
