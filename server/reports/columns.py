@@ -179,6 +179,7 @@ def small(numbers: Sequence[int], most: int) -> "array[int]":
     return array(code, numbers)
 
 
+#: Of more parts than this each row is looked up by itself.
 _FEW_PARTS = 4
 #: The kind of array for numbers of so many bytes.
 _CODES = {array(code).itemsize: code for code in "BHIQ"}

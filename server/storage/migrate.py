@@ -5,9 +5,9 @@ PostgreSQL both run DDL inside transactions.
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from importlib import resources
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from server.errors import DataError, Overloaded, SchemaError
 from server.storage import sqlite_statistics
 from server.storage.database import Database, Query, Script
 
+log = logging.getLogger("handraise")
 MACROS = {
     "sqlite": {"int": "INTEGER", "bytes": "BLOB", "text": "TEXT", "clustered": "WITHOUT ROWID"},
     "postgres": {"int": "BIGINT", "bytes": "BYTEA", "text": 'TEXT COLLATE "C"', "clustered": ""},
@@ -117,6 +118,16 @@ async def migrate(
             return names + await migrate(database, known, keep)
         names.append(migration.name)
     if database.engine == "sqlite":
-        with suppress(Overloaded):  # a full disk is no reason not to serve: the next start tells
-            await database.turn([lambda: sqlite_statistics.tell(bool(names))])
+        await _tell(database, bool(names))
     return names
+
+
+async def _tell(database: Database, made: bool) -> None:
+    """Tell SQLite's planner. A full disk is no reason not to serve: the next start tells."""
+    try:
+        outcome = (await database.turn([lambda: sqlite_statistics.tell(made)]))[0]
+    except Overloaded as error:
+        log.warning("large sites are read slowly until the next start: %s", error)
+        return
+    if outcome.error:
+        raise outcome.error

@@ -4,8 +4,9 @@ Told nothing it takes ten rows for each value of an index's first column. Every 
 with the site, so it thinks a site has ten sessions, and reads a million of them to find one
 person's, by the primary key, instead of fifty by the index that is there for them. What it is told
 are round figures of a site of ten million events. They never change with a site's own, so that a
-plan that was tested is the plan that runs, as "The Fixed Statistics" of sqlite.org/queryplanner-ng
-has it. PostgreSQL looks by itself (`postgres_statistics`).
+plan that was tested is the plan that runs: SQLite promises the same plan for the same schema and
+statistics ("Query Planner Stability Guarantee", sqlite.org/queryplanner-ng.html). Of PostgreSQL
+see `postgres_statistics`.
 """
 
 from server.storage.database import Query, Script
@@ -60,8 +61,11 @@ def tell(made: bool) -> Script[bool]:
     rows = (yield Query("SELECT tbl, idx, stat FROM sqlite_stat1")) if known else []
     others = set(rows) != wanted
     if others:
+        # Another table is another schema, which open connections read again; other rows are not.
+        # `sqlite_stat4`, where there is one, has samples of what was stored when somebody looked.
+        yield Query("DROP TABLE IF EXISTS sqlite_stat1")
+        yield Query("DROP TABLE IF EXISTS sqlite_stat4")
         yield Query("ANALYZE sqlite_schema")  # looks at nothing, but makes the table
-        yield Query("DELETE FROM sqlite_stat1")
         insert = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ($1, $2, $3)"
         yield Query(insert, sorted(wanted), many=True)
     if others or made:

@@ -123,6 +123,22 @@ async def test_a_storage_fault_leaves_nothing(place: Place) -> None:
         assert len(await migrate(database)) == len(shipped())
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+async def test_a_fault_while_sqlite_is_told_is_no_reason_not_to_serve(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The versions are read in four statements, the figures are written by the sixth."""
+    figures = "SELECT count(*) FROM sqlite_stat1"
+    async with empty(place) as database:
+        await migrate(database)
+        await run(database, lambda: statement("DELETE FROM sqlite_stat1"))
+        await migrate(Interrupted(database, 5, lost=True))  # type: ignore[arg-type]
+        assert "read slowly until the next start" in caplog.text
+        assert await database.fetch(figures) == [(0,)]
+        await migrate(database)
+        assert await database.fetch(figures) != [(0,)]
+
+
 async def _apply_until(database: Database, n: int, *, lost: bool) -> list[Outcome]:
     return await Interrupted(database, n, lost).turn(
         [lambda: _apply(shipped()[0], database.engine)]

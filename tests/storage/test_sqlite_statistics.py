@@ -20,6 +20,10 @@ NAMED = re.compile(r"\b(person_id|visitor_id|value) (?:IN|=) ?\(?(?!0)[$?\d'(]")
 #: A step of a plan that goes through all of a site.
 ALL_OF_A_SITE = re.compile(r"^(?:SCAN|SEARCH) (\w+)(?!.*\b(?!site_id|gen)\w+[=<>])")
 
+ONE_PERSON = (
+    "EXPLAIN QUERY PLAN SELECT state FROM sessions WHERE site_id = 1 AND gen = 1 AND person_id = 7"
+)
+
 
 async def test_all_indexes_of_a_told_table_are_told(database: Database) -> None:
     """With as many figures as they have columns, and one for the rows; never more than before."""
@@ -54,13 +58,29 @@ async def test_what_somebody_else_told_is_told_again(database: Database) -> None
         assert await database.fetch(table) == [(count,)]
 
 
+def forgotten() -> Script[None]:
+    yield Query("DELETE FROM sqlite_stat1")
+
+
+async def test_connections_that_are_open_are_told(place: Place) -> None:
+    """Those that had read other figures with the schema."""
+    async with blank(place) as bare:
+        async with another(bare) as database:
+            await migrate(database)
+            await run(database, forgotten)
+        async with another(bare) as database:
+            assert "sessions_person" not in (await database.fetch(ONE_PERSON))[0][3]
+            await migrate(database)
+            await database.fetch("SELECT count(*) FROM sessions")  # to explain reads no schema
+            assert "sessions_person" in (await database.fetch(f"{ONE_PERSON} "))[0][3]
+
+
 async def test_the_connection_that_made_the_tables_knows(place: Place) -> None:
     """The planner reads the figures with the schema, and here the tables came later."""
-    sql = "EXPLAIN QUERY PLAN SELECT state FROM sessions WHERE site_id=1 AND gen=1 AND person_id=7"
     async with blank(place) as bare, another(bare) as database:
         assert await run(database, lambda: tell(made=False)) is True
         await migrate(database)
-        assert "sessions_person" in (await run(database, lambda: statement(sql)))[0][3]
+        assert "sessions_person" in (await run(database, lambda: statement(ONE_PERSON)))[0][3]
 
 
 async def test_nobody_is_looked_for_in_all_of_a_site(database: Database) -> None:
